@@ -1,0 +1,1 @@
+"""Interchangeable implementations of a job type, one file or folder per tool."""

@@ -1,0 +1,1 @@
+"""The doors: each makes a request, and turns errors into what its caller understands."""

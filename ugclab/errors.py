@@ -1,0 +1,144 @@
+"""Everything this package raises on purpose, as one tree.
+
+    UgclabError                 exit  code
+    ├── InputError               10   input            what was asked for cannot be done
+    │   ├── MediaError           11   media            a source that is missing, empty, truncated or not a video
+    │   ├── PlanError            12   plan             overlap, gap, or a range beyond the end
+    │   └── AvatarError          13   avatar           no face, several faces, too small, too blurred
+    ├── FaceError                20   face
+    │   ├── FaceNotFound         21   face_not_found   a swap segment shows no face, or too rarely
+    │   └── FaceAmbiguous        22   face_ambiguous   several faces fit what was asked for
+    ├── EngineError              30   engine           an engine failed while working
+    │   ├── EngineNotFound       31   engine_not_found
+    │   └── EngineUnavailable    32   engine_unavailable   it exists, but something it needs does not
+    ├── WeightsError             40   weights          a model file that cannot be had
+    │   └── WeightsCorrupt       41   weights_corrupt  a model file with the wrong size or hash
+    ├── OutputError              50   output           the result cannot be written there
+    │   └── DiskFull             51   disk_full
+    └── Cancelled               130   cancelled        by Ctrl-C, or by whoever asked for the work
+
+A message says what is wrong, a hint says what to do. Exit code 1 is a fault of ours, 2 is wrong usage of the
+command line.
+"""
+
+from typing import ClassVar
+
+
+class UgclabError(Exception):
+    """Base of all errors raised on purpose: one line for a person, a code for a program."""
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+class InputError(UgclabError):
+    """What was asked for cannot be done with what was given."""
+
+    code = "input"
+    exit_code = 10
+
+
+class MediaError(InputError):
+    """A source that is missing, empty, truncated, or not a video."""
+
+    code = "media"
+    exit_code = 11
+
+
+class PlanError(InputError):
+    """A plan that overlaps, leaves a gap, or asks for time the footage does not have."""
+
+    code = "plan"
+    exit_code = 12
+
+
+class AvatarError(InputError):
+    """An avatar picture without a usable face."""
+
+    code = "avatar"
+    exit_code = 13
+
+
+class FaceError(UgclabError):
+    """The footage does not show the face that was asked for. Never retried automatically."""
+
+    code = "face"
+    exit_code = 20
+
+
+class FaceNotFound(FaceError):
+    """A swap segment shows no face, or shows it in too few of its frames."""
+
+    code = "face_not_found"
+    exit_code = 21
+
+
+class FaceAmbiguous(FaceError):
+    """Several faces fit what was asked for."""
+
+    code = "face_ambiguous"
+    exit_code = 22
+
+
+class EngineError(UgclabError):
+    """An engine failed while working."""
+
+    code = "engine"
+    exit_code = 30
+
+
+class EngineNotFound(EngineError):
+    """No engine has that name."""
+
+    code = "engine_not_found"
+    exit_code = 31
+
+
+class EngineUnavailable(EngineError):
+    """The engine exists, but something it needs is not here."""
+
+    code = "engine_unavailable"
+    exit_code = 32
+
+
+class WeightsError(UgclabError):
+    """A model file that cannot be had."""
+
+    code = "weights"
+    exit_code = 40
+
+
+class WeightsCorrupt(WeightsError):
+    """A model file whose size or hash is not the catalogue's."""
+
+    code = "weights_corrupt"
+    exit_code = 41
+
+
+class OutputError(UgclabError):
+    """The result cannot be written where it was asked for."""
+
+    code = "output"
+    exit_code = 50
+
+
+class DiskFull(OutputError):
+    """No space is left where the result, or the work on it, has to be written."""
+
+    code = "disk_full"
+    exit_code = 51
+
+
+class Cancelled(UgclabError):
+    """The work was cancelled; nothing half-written is left behind."""
+
+    code = "cancelled"
+    exit_code = 130

@@ -1,0 +1,1 @@
+"""Bytes <-> frames: probing, reading, writing, stitching."""

@@ -1,0 +1,1 @@
+"""From a request to a stitched file: the steps, and doing them."""

@@ -1,0 +1,1 @@
+"""Where bytes live: the store and its paths."""
