@@ -16,8 +16,8 @@ Plane = NDArray[np.uint8] | NDArray[np.uint16]
 class Frame:
     """One upright picture in planar 4:2:0, owned by whoever holds it: its planes may be written in place.
 
-    `y` has shape (height, width), `u` and `v` (ceil(height / 2), ceil(width / 2)); uint8, or uint16
-    with the value in the low `colour.bit_depth` bits. The planes are views of one buffer that the encoder takes without a further copy.
+    `y` has shape (height, width), `u` and `v` (ceil(height / 2), ceil(width / 2)): uint8, or uint16 with the value in
+    the low `colour.bit_depth` bits. The planes are views of one buffer, which the encoder takes without a further copy.
     """
 
     y: Plane
