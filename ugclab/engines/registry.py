@@ -20,6 +20,7 @@ from ugclab.errors import EngineError, EngineNotFound, EngineUnavailable, Weight
 from ugclab.schema.base import Frozen
 from ugclab.settings import Settings
 from ugclab.weights import hub
+from ugclab.weights.catalog import CATALOG
 
 GROUP = "ugclab.engines"
 """The entry-point group: `tint = "my_package.tint:ENGINES"`, or a module or a class."""
@@ -86,7 +87,7 @@ def availability(engine: Engine, settings: Settings) -> Availability:
             reason=f"engine '{info.name}' needs {', '.join(s.name for s in absent)}, and fetching is off",
             hint="unset UGCLAB_OFFLINE, then: ugclab models pull",
         )
-    return Availability(ready=True, to_fetch_mb=sum(hub.CATALOG[s.name].size_bytes for s in absent) / 2**20)
+    return Availability(ready=True, to_fetch_mb=sum(CATALOG[s.name].size_bytes for s in absent) / 2**20)
 
 
 def require(engine: Engine, settings: Settings) -> None:
