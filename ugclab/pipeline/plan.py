@@ -69,16 +69,13 @@ def analysis_key(ingredients: Ingredients, ranges: Sequence[TimeRange]) -> str:
     return ingredients.key("analyse", ranges=[r.model_dump(mode="json") for r in ranges])
 
 
-def segment_key(
-    ingredients: Ingredients, analysis: str, segment: Segment, target: EncodeTarget, keyframes: Sequence[int]
-) -> str:
+def segment_key(ingredients: Ingredients, analysis: str, segment: Segment, target: EncodeTarget) -> str:
     """The key of a swapped, encoded segment; `analysis` is the key of what it was swapped by."""
     return ingredients.key(
         "swap",
         analysis=analysis,
         range=segment.range.model_dump(mode="json"),
         target=target.model_dump(mode="json"),
-        keyframes=list(keyframes),
     )
 
 
