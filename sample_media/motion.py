@@ -24,7 +24,18 @@ and the next begins. Thank you for watching."""
 
 def speak(path: Path, voice: str = "en-us+f3", words_per_minute: int = 168) -> None:
     """Write the text as a WAV file with espeak-ng."""
-    command = ["espeak-ng", "-v", voice, "-s", str(words_per_minute), "-p", "42", "-w", str(path), TEXT.replace("\n", " ")]
+    command = [
+        "espeak-ng",
+        "-v",
+        voice,
+        "-s",
+        str(words_per_minute),
+        "-p",
+        "42",
+        "-w",
+        str(path),
+        TEXT.replace("\n", " "),
+    ]
     try:
         subprocess.run(command, check=True)
     except FileNotFoundError:

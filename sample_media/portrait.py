@@ -175,7 +175,7 @@ class Portrait:
         for index, share in CHEEKS.items():
             still[self._at(index)] = (0.0, share * drop)
         jaw_rest = dict(still)
-        calm = {place: (0.0, 0.0) for place in still}  # the same places, not moving at all
+        calm = dict.fromkeys(still, (0.0, 0.0))  # the same places, not moving at all
         for side, corner in ((-1, left), (1, right)):
             for far, share in ((0.0, 1.0), (0.06, 0.8), (0.13, 0.5), (0.22, 0.2), (0.34, 0.0)):
                 place = (float(corner[0] + side * far * f), float(corner[1]))
@@ -197,11 +197,21 @@ class Portrait:
                     share = CORNER_SHARE + (1 - CORNER_SHARE) * bend if row else CORNER_SHARE * (1 - bend) - 0.1 * bend
                     jaw_side[self._at(contour[i])] = (0.0, drop * share)
                     towards = -0.62 if row else 0.42  # they overlap a little: no sliver stays open
-                    close_side[self._at(contour[i])] = (0.0, float(gap[i]) * towards * (1.0 if contour is inner else 0.8))
+                    close_side[self._at(contour[i])] = (
+                        0.0,
+                        float(gap[i]) * towards * (1.0 if contour is inner else 0.8),
+                    )
         for index, share in (JAW | CHIN).items():
             jaw_below[self._at(index)] = (0.0, drop * share)
             close_below[self._at(index)] = (0.0, 0.0)
-        for dx, dy, share in ((-0.3, 0.3, 0.2), (0, 0.3, 0.3), (0.3, 0.3, 0.2), (-0.3, 0.55, 0), (0, 0.55, 0), (0.3, 0.55, 0)):
+        for dx, dy, share in (
+            (-0.3, 0.3, 0.2),
+            (0, 0.3, 0.3),
+            (0.3, 0.3, 0.2),
+            (-0.3, 0.55, 0),
+            (0, 0.55, 0),
+            (0.3, 0.55, 0),
+        ):
             jaw_below[self._at(152)[0] + dx * f, self._at(152)[1] + dy * f] = (0.0, drop * share)
 
         narrow = dict(calm)
@@ -211,7 +221,7 @@ class Portrait:
                 narrow[x, y] = (-(x - float(mouth[0])) * 0.2, 0.0)
 
         lids_above, lids_below = self._lid_controls()
-        brows = {place: (0.0, 0.0) for place in calm}
+        brows = dict.fromkeys(calm, (0.0, 0.0))
         for index in (*EYES_UPPER[0], *EYES_UPPER[1], 6, 197, 127, 356, 234, 454):
             brows[self._at(index)] = (0.0, 0.0)
         for group in BROWS:
@@ -227,7 +237,27 @@ class Portrait:
         """Where the lids move when the eyes shut: the upper lid over the eyeball, the lower one hardly."""
         f = self.face_width
         anchors: dict[tuple[float, float], tuple[float, float]] = {}
-        for index in (*BROWS[0], *BROWS[1], 6, 168, 197, 195, 4, 50, 280, 205, 425, 127, 356, 10, 152, 61, 291, 234, 454):
+        for index in (
+            *BROWS[0],
+            *BROWS[1],
+            6,
+            168,
+            197,
+            195,
+            4,
+            50,
+            280,
+            205,
+            425,
+            127,
+            356,
+            10,
+            152,
+            61,
+            291,
+            234,
+            454,
+        ):
             anchors[self._at(index)] = (0.0, 0.0)
         for x, y in list(anchors):
             anchors[x, y - 1.2 * f] = (0.0, 0.0)
@@ -270,8 +300,13 @@ class Portrait:
             left, right = lower[:1], lower[-1:]
             draw(
                 below,
-                [left - [reach * f, 0], lower, right + [reach * f, 0], right + [reach * f, depth * f],
-                 left + [-reach * f, depth * f]],
+                [
+                    left - [reach * f, 0],
+                    lower,
+                    right + [reach * f, 0],
+                    right + [reach * f, depth * f],
+                    left + [-reach * f, depth * f],
+                ],
             )
             draw(hidden, [upper, right + [0, min(depth, 0.6) * f], left + [0, min(depth, 0.6) * f]])
         sigma = 0.006 * f
@@ -323,14 +358,16 @@ class Portrait:
         return field
 
     def _build_head(self) -> None:
-        """Make the head a height field that is stiff inside and fades over neck and background: a grid of every 8 px."""
+        """Make the head a height field, stiff inside, its motion fading over neck and background: every 8 px."""
         f = self.face_width
         rows, columns = self.texture.shape[:2]
         grid = np.mgrid[0 : rows + 8 : 8, 0 : columns + 8 : 8].astype(np.float32)
         self._head_grid = np.stack([grid[1], grid[0]], axis=-1)
         cx, cy, ax, ay = self._head
         ring = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-        around = np.concatenate([np.stack([cx + k * ax * np.cos(ring), cy + k * ay * np.sin(ring)], 1) for k in (1, 1.6, 2.4)])
+        around = np.concatenate(
+            [np.stack([cx + k * ax * np.cos(ring), cy + k * ay * np.sin(ring)], 1) for k in (1, 1.6, 2.4)]
+        )
         depth = np.repeat([0.5 * f, 0.6 * f, 0.6 * f], len(ring))
         low = self.points[:, :2].min(0)
         high = self.points[:, :2].max(0)
@@ -349,7 +386,9 @@ class Portrait:
         where = self._texture_places(pose)
         frame = cv2.remap(self.texture, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         x0, y0, x1, y1 = self._box
-        inside = (where[..., 0] > x0 + 1) & (where[..., 0] < x1 - 2) & (where[..., 1] > y0 + 1) & (where[..., 1] < y1 - 2)
+        inside = (
+            (where[..., 0] > x0 + 1) & (where[..., 0] < x1 - 2) & (where[..., 1] > y0 + 1) & (where[..., 1] < y1 - 2)
+        )
         rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
         part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         frame[part] = np.where(inside[part][..., None], self._render_face(where[part], pose), frame[part])
