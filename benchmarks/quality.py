@@ -3,7 +3,8 @@
     python -m benchmarks.quality SOURCE RESULT AVATAR [--ranges 0-5,15-20] [--every 5] [--sheet sheet.png]
 
 Identity is judged by dlib's ResNet, expression by our own mesh and by dlib's independent 68 points (`oracles`), the
-rest as `signals` defines it. Any clips will do: footage that may not be shared stays where it is, only figures are written.
+rest as `signals` defines it. Any clips will do: footage that may not be shared stays where it is, only figures are
+written.
 """
 
 import argparse
