@@ -1,82 +1,216 @@
-"""Clips for tests: a face patch that comes and goes, and the frame's number in its corner."""
+"""Clips whose pictures carry their number, so that a wrong, missing or doubled frame is seen, even after lossy coding.
 
-from collections.abc import Callable
+The number is written twice into the luma as 12 blocks of black and white in the top half, the second time inverted; a
+drifting ramp and a moving square give the encoder something to predict. Left and right, top and bottom differ.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import av
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
-
-BITS, BIT_PX = 10, 8  # the frame's number, in squares along the top edge
-PATCH_PX = 144
+BITS = 12
+_LIMITS = {8: (16, 235), 10: (64, 940)}
 
 
-@lru_cache
-def face_patch(size: int = PATCH_PX) -> Image:
-    """A real face (NASA's portrait of Eileen Collins, public domain), RGB."""
-    data = __import__("pytest").importorskip("skimage.data")
-    return cv2.resize(np.asarray(data.astronaut())[0:256, 96:352], (size, size), interpolation=cv2.INTER_AREA)
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """One audio track: a tone that clicks once a second."""
+
+    codec: str = "aac"
+    layout: str = "stereo"
+    rate: int = 48_000
+    language: str = ""
 
 
-def face_box(number: int, size: int = PATCH_PX) -> tuple[int, int, int]:
-    """Left, top and size of the patch in frame `number`; even, so that chroma agrees."""
-    return 60 + 2 * (number % 20), 40 + 2 * (number % 7), size
-
-
-def picture(number: int, *, width: int = 320, height: int = 240, face: bool = True) -> Image:
-    """One RGB frame: grey stripes without any chroma, the number, and the patch."""
-    rows = (100 + 30 * np.sin(np.arange(height) / 9)).astype(np.uint8)
-    rgb = np.repeat(np.repeat(rows[:, None, None], width, axis=1), 3, axis=2)
+def number_picture(
+    number: int, width: int, height: int, *, pixel_format: str = "yuv420p", noise: int = 0
+) -> av.VideoFrame:
+    """A picture that carries `number` (0 … 4095), in a planar YUV format of 8 or 10 bits."""
+    depth = 10 if "10" in pixel_format else 8
+    low, high = _LIMITS[depth]
+    rows, columns = np.mgrid[0:height, 0:width]
+    luma = (low + (columns * 2 + rows + number * 3) % (high - low)).astype(np.int64)
+    block, half = max(1, width // BITS), max(1, height // 4)
     for bit in range(BITS):
-        rgb[:BIT_PX, bit * BIT_PX : (bit + 1) * BIT_PX] = 235 if number >> bit & 1 else 20
-    if face:
-        left, top, size = face_box(number)
-        rgb[top : top + size, left : left + size] = face_patch(size)
-    return rgb
+        on = bool(number >> bit & 1)
+        luma[:half, bit * block : (bit + 1) * block] = high if on else low
+        luma[half : 2 * half, bit * block : (bit + 1) * block] = low if on else high
+    x = (number * 5) % max(1, width - width // 6)
+    luma[3 * height // 4 :, x : x + width // 6] = high
+    if noise:
+        luma += np.random.default_rng(number).integers(-noise, noise + 1, luma.shape)
+    picture = av.VideoFrame(width, height, pixel_format)
+    dtype = np.uint16 if depth == 10 else np.uint8
+    for index, plane in enumerate(picture.planes):
+        view = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // np.dtype(dtype).itemsize)
+        if index == 0:
+            view[:height, :width] = np.clip(luma, 0, (1 << depth) - 1)
+        else:
+            ramp = np.arange(plane.width) * 40 // max(1, plane.width)
+            middle = 1 << (depth - 1)
+            view[: plane.height, : plane.width] = middle + (ramp - 20 if index == 1 else 20 - ramp) * (1 << (depth - 8))
+    return picture
 
 
-def number_of(y: NDArray[np.generic]) -> int:
-    """Read the number back from a luma plane of 8 bits."""
-    middle = BIT_PX // 2
-    return sum(1 << bit for bit in range(BITS) if y[middle, bit * BIT_PX + middle] > 128)
+def read_number(luma: Any, *, depth: int = 8) -> int:
+    """The number an upright luma plane of shape (height, width) carries; ValueError if it is not legible."""
+    height, width = luma.shape
+    block, half = max(1, width // BITS), max(1, height // 4)
+    low, high = _LIMITS[depth]
+    middle, number = (low + high) / 2, 0
+    for bit in range(BITS):
+        left, right = bit * block + block // 4, (bit + 1) * block - block // 4
+        first = float(luma[half // 4 : half - half // 4, left:right].mean())
+        second = float(luma[half + half // 4 : 2 * half - half // 4, left:right].mean())
+        if (first > middle) == (second > middle):
+            raise ValueError(f"bit {bit} is not legible: {first:.0f} and {second:.0f}")
+        number |= (first > middle) << bit
+    return number
 
 
-def write_clip(
+def make_clip(
     path: Path,
     *,
-    frames: int = 50,
-    rate: Fraction | int = 25,
-    has_face: Callable[[int], bool] = lambda number: True,
-    keyint: int = 12,
-    audio: bool = False,
-    width: int = 320,
-    height: int = 240,
+    frames: int = 60,
+    rate: Fraction | int = 30,
+    size: tuple[int, int] = (192, 108),
+    codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+    options: dict[str, str] | None = None,
+    x264: str = "",
+    gop: int = 30,
+    b_frames: int = 2,
+    open_gop: bool = False,
+    times: Sequence[int] | None = None,
+    time_base: Fraction | None = None,
+    rotation: int = 0,
+    aspect: Fraction = Fraction(1),
+    sounds: Sequence[Sound] = (Sound(),),
+    sound_start: Fraction = Fraction(0),
+    colour: tuple[int, int, int] | None = (1, 1, 1),
+    full_range: bool = False,
+    interlaced: bool = False,
+    noise: int = 0,
+    first_number: int = 0,
+    muxer: dict[str, str] | None = None,
 ) -> Path:
-    """Write an H.264 clip with closed groups of `keyint` pictures, and a tone if asked."""
-    with av.open(str(path), "w") as out:
-        video = out.add_stream("libx264", rate=rate)
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        video.codec_context.options = {
-            "crf": "14",
-            "preset": "veryfast",
-            "x264-params": f"keyint={keyint}:open-gop=0:bframes=2",
-        }
-        sound = out.add_stream("aac", rate=44100) if audio else None
-        for number in range(frames):
-            rgb = picture(number, width=width, height=height, face=has_face(number))
-            out.mux(video.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
-        out.mux(video.encode(None))
-        if sound is not None:
-            samples = int(44100 * frames / rate)
-            wave = (np.sin(np.arange(samples) / 16) * 8000).astype(np.int16)[None]
-            for start in range(0, samples, 1024):
-                block = av.AudioFrame.from_ndarray(wave[:, start : start + 1024], format="s16", layout="mono")
-                block.sample_rate, block.pts = 44100, start
-                out.mux(sound.encode(block))
-            out.mux(sound.encode(None))
+    """Write a clip; the container follows the file's suffix.
+
+    `size` is that of the coded picture; `rotation` the clockwise turn its tag asks for, and the pictures are drawn so
+    that they are upright after it. `times` are timestamps in `time_base` (default: one a frame, at `rate`), which make
+    the rate vary. `colour` is primaries, transfer and matrix as ITU-T H.273 numbers. `sound_start` delays the sound.
+    """
+    rate = Fraction(rate)
+    time_base = time_base or 1 / rate
+    times = times if times is not None else [round(i / rate / time_base) for i in range(frames)]
+    with av.open(
+        str(path),
+        "w",
+        container_options={"video_track_timescale": str(time_base.denominator)} | (muxer or {})
+        if path.suffix in (".mp4", ".mov")
+        else (muxer or {}),
+    ) as out:
+        stream = out.add_stream(codec, rate=rate)
+        context = stream.codec_context
+        context.width, context.height = size
+        context.pix_fmt, context.time_base, context.framerate = pixel_format, time_base, rate
+        stream.time_base = time_base
+        context.sample_aspect_ratio = aspect
+        context.gop_size, context.max_b_frames = gop, b_frames
+        if colour is not None:
+            context.color_primaries, context.color_trc, context.colorspace = colour
+            context.color_range = 2 if full_range else 1
+        context.options = _codec_options(codec, gop, b_frames, open_gop, x264, interlaced) | (options or {})
+        context.thread_count = 1
+        if rotation:
+            stream.set_display_rotation(-rotation)
+        tracks = [_add_sound(out, sound) for sound in sounds]
+        length = frames / rate if times is None else times[-1] * time_base + 1 / rate
+        for number, time in enumerate(times[:frames]):
+            picture = _drawn(number + first_number, size, pixel_format, rotation, noise)
+            picture.pts, picture.time_base = time, time_base
+            out.mux(stream.encode(picture))
+        out.mux(stream.encode(None))
+        for sound, track in zip(sounds, tracks, strict=True):
+            for packet in _tone(track, sound, length, sound_start):
+                out.mux(packet)
     return path
+
+
+def _codec_options(codec: str, gop: int, b_frames: int, open_gop: bool, x264: str, interlaced: bool) -> dict[str, str]:
+    if codec == "libx264":
+        parts = [
+            f"keyint={gop}",
+            f"min-keyint={min(gop, 10)}",
+            "scenecut=0",
+            f"bframes={b_frames}",
+            f"open-gop={int(open_gop)}",
+            *(["tff=1"] if interlaced else []),
+            *([x264] if x264 else []),
+        ]
+        return {"preset": "veryfast", "crf": "23", "x264-params": ":".join(parts)}
+    if codec == "libx265":
+        parts = [f"keyint={gop}", f"bframes={b_frames}", f"open-gop={int(open_gop)}", "log-level=none", "pools=1"]
+        return {"preset": "ultrafast", "crf": "23", "x265-params": ":".join(parts)}
+    if codec == "libvpx-vp9":
+        return {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b": "0"}
+    return {}
+
+
+def _drawn(number: int, size: tuple[int, int], pixel_format: str, rotation: int, noise: int) -> av.VideoFrame:
+    """The picture as it is coded: drawn upright, then turned against the tag."""
+    width, height = size
+    if not rotation:
+        return number_picture(number, width, height, pixel_format=pixel_format, noise=noise)
+    upright = (width, height) if rotation % 180 == 0 else (height, width)
+    source = number_picture(number, *upright, pixel_format=pixel_format, noise=noise)
+    picture = av.VideoFrame(width, height, pixel_format)
+    dtype = np.uint16 if "10" in pixel_format else np.uint8
+    for old, new in zip(source.planes, picture.planes, strict=True):
+        item = np.dtype(dtype).itemsize
+        from_view = np.frombuffer(old, dtype).reshape(-1, old.line_size // item)[: old.height, : old.width]
+        to_view = np.frombuffer(new, dtype).reshape(-1, new.line_size // item)[: new.height, : new.width]
+        to_view[:] = np.rot90(from_view, k=rotation // 90)  # numpy turns counter-clockwise: the tag undoes it
+    return picture
+
+
+def _add_sound(out: Any, sound: Sound) -> Any:
+    track = out.add_stream(sound.codec, rate=sound.rate)
+    track.codec_context.layout = sound.layout
+    if sound.language:
+        track.metadata["language"] = sound.language
+    if sound.codec in ("opus", "vorbis"):
+        track.codec_context.options = {"strict": "experimental"}
+    return track
+
+
+def _tone(track: Any, sound: Sound, length: Fraction, start: Fraction) -> Iterable[Any]:
+    """A quiet tone with a click at every whole second, encoded."""
+    total = int(length * sound.rate)
+    instant = np.arange(total) / sound.rate
+    signal = 0.1 * np.sin(2 * np.pi * 440 * instant)
+    signal[(instant % 1) < 0.01] += 0.6
+    context = track.codec_context
+    context.open(strict=False)
+    block = context.frame_size or 1024
+    name = context.format.name
+    channels = context.channels
+    for offset in range(0, total, block):
+        mono = signal[offset : offset + block]
+        if name.startswith("s16"):
+            data = np.tile((mono * 32767).astype(np.int16), (channels, 1))
+        else:
+            data = np.tile(mono.astype(np.float32), (channels, 1))
+        if not name.endswith("p"):
+            data = data.T.reshape(1, -1).copy()
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(data), format=name, layout=sound.layout)
+        frame.sample_rate = sound.rate
+        frame.pts = offset + int(start * sound.rate)
+        frame.time_base = Fraction(1, sound.rate)
+        yield from track.encode(frame)
+    yield from track.encode(None)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clips import face_patch, write_clip
+from tests.face_clips import face_patch, write_clip
 from ugclab.media.images import encode_png
 from ugclab.settings import Settings
 
