@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.face_clips import face_box, face_patch, number_of
 from tests.engines.tint import Tint
+from tests.face_clips import face_box, face_patch, number_of
 from ugclab.engines import registry
 from ugclab.engines.base import Analysis, FaceEngine, Image, Monitor, SegmentContext, Source
 from ugclab.errors import AvatarError, Cancelled, UgclabError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ugclab.errors import DiskFull, InputError, OutputError
-from ugclab.storage.local import LocalStore, check_writable, output_errors, writing
+from ugclab.storage.local import LocalStore
 
 
 @pytest.fixture
@@ -54,39 +54,18 @@ def test_what_is_absent_is_a_key_error(store: LocalStore) -> None:
     assert list(store.list("nothing")) == []
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
-    target = tmp_path / "out.mp4"
-    target.write_text("old")
+def test_a_write_that_fails_leaves_the_old_object_and_no_part(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put_bytes("x.bin", b"old")
+    (tmp_path / "new").write_bytes(b"new")
 
-    def fail() -> None:
-        with writing(target) as part:
-            assert part.suffix == ".mp4"
-            part.write_text("half")
-            raise KeyboardInterrupt
+    def full(source: Path, target: Path) -> None:
+        target.write_bytes(b"n")
+        raise OSError(errno.ENOSPC, "no space")
 
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
-    assert target.read_text() == "old"
-
-
-def test_a_full_disk_is_named(tmp_path: Path) -> None:
-    def fail() -> None:
-        with output_errors(tmp_path / "x"):
-            try:
-                raise OSError(errno.ENOSPC, "no space")
-            except OSError as error:
-                raise ValueError("an encoder's own error") from error
-
-    with pytest.raises(DiskFull, match="no space left"):
-        fail()
-
-
-def test_an_output_that_cannot_be_written_is_refused_early(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="is a folder"):
-        check_writable(tmp_path)
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot write"):
-        check_writable(tmp_path / "file" / "out.mp4")
-    check_writable(tmp_path / "new" / "out.mp4")
-    assert not list((tmp_path / "new").iterdir())
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(DiskFull, match="no space"):
+        store.put_file("x.bin", tmp_path / "new")
+    assert [p.name for p in store.root.iterdir()] == ["x.bin"]
+    assert store.read_bytes("x.bin") == b"old"

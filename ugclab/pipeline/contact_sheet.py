@@ -178,3 +178,14 @@ def _changed(moment: Moment) -> tuple[int, int, int, int] | None:
     if not len(ys):
         return None
     return tuple(int(n) * _BLOCK_PX for n in (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))  # type: ignore[return-value]
+
+
+def side_by_side(before: Picture, after: Picture) -> Picture:
+    """Two pictures of one size beside each other, marked with the colours of the sheet."""
+    height, width = before.shape[:2]
+    gap, line = max(4, width // 160), max(3, height // 120)
+    out = np.empty((height + line, 2 * width + gap, 3), np.uint8)
+    out[:] = GROUND
+    out[:height, :width], out[:height, width + gap :] = before, after
+    out[height:, :width], out[height:, width + gap :] = UNTOUCHED, SWAPPED
+    return out

@@ -137,3 +137,11 @@ def _cpu_model() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def version() -> str:
+    """The installed version of this package, or of the checkout it runs from."""
+    try:
+        return metadata.version("ugclab")
+    except metadata.PackageNotFoundError:
+        return "0.1.0+checkout"

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 from ugclab.engines.base import FaceEngine
@@ -10,8 +9,10 @@ from ugclab.errors import InputError
 from ugclab.media.encode import EncodedSegment
 from ugclab.media.images import encode_png
 from ugclab.media.modes import StitchPlan, plan_stitch
+from ugclab.media.output import check_folder, whole_file
+from ugclab.media.source import check_file
 from ugclab.media.stitch import DISCLOSURE, StitchResult, check_output, stitch
-from ugclab.pipeline.measure import environment
+from ugclab.pipeline.measure import environment, version
 from ugclab.pipeline.plan import (
     SwapRequest,
     check_coverage,
@@ -34,7 +35,6 @@ from ugclab.schema.ids import new_ulid
 from ugclab.schema.plan import SegmentPlan
 from ugclab.schema.report import File, Outcome, Report
 from ugclab.settings import Settings
-from ugclab.storage.local import check_writable, writing
 from ugclab.storage.store import file_sha256
 
 Listener = Callable[[Progress], None]
@@ -75,11 +75,10 @@ def run(
 
 def _check_paths(request: SwapRequest) -> None:
     """Refuse at once what would fail after minutes."""
-    if request.source.exists():
-        check_output(request.source, request.out)
-    for path in (request.out, request.contact_sheet):
-        if path is not None:
-            check_writable(path)
+    check_file(request.source)
+    check_output(request.source, request.out)
+    if request.contact_sheet is not None:
+        check_folder(request.contact_sheet)
     if request.out.exists() and request.avatar.exists() and request.out.samefile(request.avatar):
         raise InputError("the output is the avatar itself", hint="choose another name")
 
@@ -130,7 +129,7 @@ def _write_sheet(
         f"engine {workshop.info.name}",
         f"{result.exact_share:.0%} of the rest bit-exact",
     )
-    with workshop.step("contact_sheet") as cost, writing(path) as part:
+    with workshop.step("contact_sheet") as cost, whole_file(path) as part:
         part.write_bytes(encode_png(draw_sheet(inputs.source.path, result.path, info, plan, facts)))
         cost.frames = info.frames
 
@@ -181,11 +180,3 @@ def _report(
 
 def _file(path: Path, sha256: str) -> File:
     return File(name=path.name, sha256=sha256, size_bytes=path.stat().st_size)
-
-
-def version() -> str:
-    """The installed version of this package, or of the checkout it runs from."""
-    try:
-        return metadata.version("ugclab")
-    except metadata.PackageNotFoundError:
-        return "0.1.0+checkout"

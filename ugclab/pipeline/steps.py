@@ -119,6 +119,7 @@ class Workshop:
             self.info.weights,
             self.settings.weights_dir,
             offline=self.settings.offline,
+            mirror=self.settings.weights_mirror,
             on_progress=report,
             on_warning=self.warn,
         )

@@ -129,8 +129,8 @@ class Report(Frozen):
             "",
             f"{float(info.duration):.2f} s, {info.width}x{info.height}, {float(info.frame_rate):.3f} frames/s: "
             f"{self.swapped_frames} of {info.frames} frames swapped in {self.seconds:.1f} s, ${self.cost_usd:.4f}.",
-            f"Stitched in mode {self.stitch_mode} ({self.stitch_reason}); {self.exact_frames_share:.1%} of the frames "
-            "outside swapped segments are bit-exact.",
+            f"Stitched in mode {self.stitch_mode} ({self.stitch_reason}); of the frames outside swapped segments "
+            f"{self.exact_frames} ({self.exact_frames_share:.1%}) are bit-exact.",
             "",
             *_table(
                 ("segment", "from s", "to s", "action", "frames", "swapped", "unswapped", "reused"),

@@ -20,7 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ugclab.storage.local import LocalStore, output_errors
+from ugclab.errors import OutputError
+from ugclab.media.output import writing
+from ugclab.storage.local import LocalStore
 from ugclab.storage.store import file_sha256
 
 _LEASE, _MANIFEST, _WORK = ".lease", "manifest.json", "work"
@@ -50,8 +52,13 @@ class Artefacts:
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
-        with output_errors(self._store.root):
+        try:
             self._store.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"work cannot be kept in {self._store.root}: {error.strerror}",
+                hint="set UGCLAB_DATA_DIR to another folder",
+            ) from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -61,7 +68,7 @@ class Artefacts:
 
     def workspace(self) -> Path:
         """Make an empty folder on the artefacts' disk; it goes with the `with` block, after a crash with the next."""
-        with output_errors(self._store.root), self._locked():
+        with writing(self._store.root), self._locked():
             folder = self._store.path(f"{_WORK}/{uuid.uuid4().hex}")
             folder.mkdir(parents=True)
             lease = folder.with_name(folder.name + _LEASE)
@@ -97,7 +104,7 @@ class Artefacts:
         using stays, and then `work` itself serves this run. Raises DiskFull, OutputError.
         """
         target = self._store.path(f"{kind}/{key}")
-        with output_errors(target):
+        with writing(target):
             files = {p.relative_to(work).as_posix(): p for p in sorted(work.rglob("*")) if p.is_file()}
             manifest = {
                 "schema_version": 1,
