@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import av
 from av.container import InputContainer
@@ -81,25 +81,26 @@ def read_frames(
     range: TimeRange | None = None,  # noqa: A002 the schema's word
     *,
     tone_map: bool = False,
+    bit_depth: Literal[8, 10] | None = None,
 ) -> Iterator[Frame]:
     """Decode the frames whose pts lies in [range.start, range.end), upright; all of them without a range.
 
     Every frame is copied once, out of the decoder's memory. HDR footage is turned into bt709 if `tone_map` is set,
-    interlaced footage is deinterlaced, a frame for a frame. Raises MediaError where a picture cannot be decoded: what
+    interlaced footage is deinterlaced, a frame for a frame; `bit_depth` overrides the footage's own. Raises MediaError where a picture cannot be decoded: what
     `info` counts is what can be read of a truncated file, so this is damage inside.
     """
     first = first_tick(range.start, info) if range is not None else None
     last = first_tick(range.end, info) if range is not None else None
     coded = info.colour
-    colour = planes.frame_colour(coded)
+    colour = planes.frame_colour(coded, bit_depth)
     with open_source(path) as container:
         stream = _seek(container, path.name, first, info)
         stream.thread_type = "AUTO"
         stream.thread_count = min(os.cpu_count() or 1, DECODER_THREADS)
         convert = picture_filter(info, tone_map=tone_map)
         if convert is not None:
-            colour = convert.colour
-            coded = colour if tone_map else coded
+            coded = convert.colour
+            colour = planes.frame_colour(coded, bit_depth)
         # One picture more on either side is decoded for a filter that looks at its neighbours.
         pictures = _pictures(container, stream, first, last, path.name, info)
         for picture in convert.run(pictures) if convert is not None else pictures:

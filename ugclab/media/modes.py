@@ -163,9 +163,17 @@ def _encoder_rate(info: MediaInfo) -> Any:
     return info.frame_rate.limit_denominator(1001)
 
 
-def full_target(path: Path, info: MediaInfo, *, crf: int, preset: str, tone_map: bool) -> EncodeTarget:
-    """The encoder of a whole video: upright, H.264 in 8 bits, HEVC where the source has more."""
-    colour = BT709 if tone_map and info.colour.hdr else frame_colour(info.colour)
+def full_target(
+    path: Path,
+    info: MediaInfo,
+    *,
+    crf: int,
+    preset: str,
+    tone_map: bool,
+    bit_depth: Literal[8, 10] | None = None,
+) -> EncodeTarget:
+    """The encoder of a whole video: upright, H.264 in 8 bits, HEVC where the frames have more."""
+    colour = BT709 if tone_map and info.colour.hdr else frame_colour(info.colour, bit_depth)
     deep = colour.bit_depth > 8
     mastering, light = _hdr_metadata(path) if deep and info.colour.hdr else ("", "")
     return EncodeTarget(
