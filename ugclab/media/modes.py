@@ -144,7 +144,7 @@ def _smart_target(
     )
     used = sets.ids
     free = next((number for number in range(32) if number not in used), None)
-    for number in [*sorted(i for i in used if i < 32)[:1], *([free] if free is not None else [])]:
+    for number in [*sorted(i for i in used if i < 32)[:4], *([free] if free is not None else [])]:
         candidate = target.model_copy(update={"parameter_set_id": number})
         ours = nal.read_parameter_sets(encoder_headers(candidate))
         made = nal.parse_sps(ours.sps[0])
