@@ -20,6 +20,7 @@ from ugclab.errors import Cancelled, MediaError
 from ugclab.media import planes
 from ugclab.media.colour import write_colour
 from ugclab.media.filters import picture_filter
+from ugclab.media.packets import cut_off
 from ugclab.media.planes import Plane
 from ugclab.media.source import open_source, video_stream
 from ugclab.schema.media import Colour, MediaInfo, TimeRange
@@ -142,6 +143,8 @@ def _decode(
     """Pictures from the next keyframe on. Raises _TooLate if that, or the first picture, is after `first`."""
     started = keyed = False
     for packet in container.demux(stream):
+        if cut_off(container, packet):
+            continue
         if not keyed and packet.size:
             if not packet.is_keyframe:
                 continue
