@@ -11,10 +11,13 @@ from ugclab.media.frames import Frame
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_PX = 22
 """Height of the font's capitals at scale 1."""
-HEIGHT_SHARE = 0.022
+HEIGHT_SHARE = 0.028
 """Height of a capital over the shorter side of the picture."""
 WIDTH_SHARE = 0.9
 """The longest text becomes this much of the picture's width, in smaller letters."""
+
+_GAIN = 1.6
+"""Smoothed strokes of one pixel never cover it whole: without this, small letters are grey."""
 
 Mask = NDArray[np.uint8]
 
@@ -36,7 +39,7 @@ def watermark(frames: Iterable[Frame], text: str) -> Iterator[Frame]:
 
 def _draw(text: str, width: int, height: int) -> tuple[Mask, Mask]:
     """Coverage of the letters and of their edge, each of shape (height, width), 0 to 255."""
-    scale = max(0.3, HEIGHT_SHARE * min(width, height) / _FONT_PX)
+    scale = max(0.4, HEIGHT_SHARE * min(width, height) / _FONT_PX)
     wide = cv2.getTextSize(text, _FONT, scale, 1)[0][0]
     scale *= min(1.0, WIDTH_SHARE * width / wide)
     thickness = max(1, round(scale * 1.6))
@@ -56,7 +59,7 @@ def _apply(frame: Frame, letters: Mask, edge: Mask) -> None:
     top, bottom = rows[0] // 2 * 2, rows[-1] + 1
     left, right = columns[0] // 2 * 2, columns[-1] + 1
     box = (slice(top, bottom), slice(left, right))
-    cover, ink = edge[box] / 255, letters[box] / 255
+    cover, ink = (np.minimum(1, _GAIN * mask[box] / 255) for mask in (edge, letters))
     value = (black + (white - black) * ink) * scale
     frame.y[box] = np.rint(frame.y[box] * (1 - cover) + value * cover)
     half = (slice(top // 2, (bottom + 1) // 2), slice(left // 2, (right + 1) // 2))
