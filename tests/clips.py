@@ -202,8 +202,9 @@ def _tone(track: Any, sound: Sound, length: Fraction, start: Fraction) -> Iterab
     channels = context.channels
     for offset in range(0, total, block):
         mono = signal[offset : offset + block]
-        if name.startswith("s16"):
-            data = np.tile((mono * 32767).astype(np.int16), (channels, 1))
+        if name.startswith("s"):
+            full, dtype = (32_767, np.int16) if name.startswith("s16") else (2_147_483_647, np.int32)
+            data = np.tile((mono * full).astype(dtype), (channels, 1))
         else:
             data = np.tile(mono.astype(np.float32), (channels, 1))
         if not name.endswith("p"):

@@ -10,7 +10,6 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 
 from ugclab.media.colour import BT709
-from ugclab.media.planes import frame_colour
 from ugclab.media.tonemap import write_table
 from ugclab.schema.media import Colour, MediaInfo
 
@@ -26,7 +25,7 @@ class PictureFilter:
     @property
     def colour(self) -> Colour:
         """What comes out of it."""
-        return BT709 if self.tone_map else frame_colour(self.info.colour)
+        return BT709 if self.tone_map else self.info.colour
 
     def run(self, pictures: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         """Yield the pictures filtered, in order, with the timestamps they had."""

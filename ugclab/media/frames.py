@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import av
 from av.container import InputContainer
@@ -20,6 +20,7 @@ from ugclab.errors import Cancelled, MediaError
 from ugclab.media import planes
 from ugclab.media.colour import write_colour
 from ugclab.media.filters import picture_filter
+from ugclab.media.packets import cut_off
 from ugclab.media.planes import Plane
 from ugclab.media.source import open_source, video_stream
 from ugclab.schema.media import Colour, MediaInfo, TimeRange
@@ -81,27 +82,25 @@ def read_frames(
     range: TimeRange | None = None,  # noqa: A002 the schema's word
     *,
     tone_map: bool = False,
+    bit_depth: Literal[8, 10] | None = None,
 ) -> Iterator[Frame]:
     """Decode the frames whose pts lies in [range.start, range.end), upright; all of them without a range.
 
     Every frame is copied once, out of the decoder's memory. HDR footage is turned into bt709 if `tone_map` is set,
-    interlaced footage is deinterlaced, a frame for a frame. Raises MediaError where a picture cannot be decoded: what
-    `info` counts is what can be read of a truncated file, so this is damage inside.
+    interlaced footage is deinterlaced, a frame for a frame; `bit_depth` overrides the footage's own. Raises MediaError
+    where a picture cannot be decoded: what `info` counts is what can be read of a truncated file, so this is damage
+    inside.
     """
     first = first_tick(range.start, info) if range is not None else None
     last = first_tick(range.end, info) if range is not None else None
     coded = info.colour
-    colour = planes.frame_colour(coded)
+    colour = planes.frame_colour(coded, bit_depth)
     with open_source(path) as container:
-        stream = _seek(container, path.name, first, info)
-        stream.thread_type = "AUTO"
-        stream.thread_count = min(os.cpu_count() or 1, DECODER_THREADS)
         convert = picture_filter(info, tone_map=tone_map)
         if convert is not None:
-            colour = convert.colour
-            coded = colour if tone_map else coded
-        # One picture more on either side is decoded for a filter that looks at its neighbours.
-        pictures = _pictures(container, stream, first, last, path.name, info)
+            coded = convert.colour
+            colour = planes.frame_colour(coded, bit_depth)
+        pictures = _pictures(container, path.name, first, last, info)
         for picture in convert.run(pictures) if convert is not None else pictures:
             pts = picture.pts
             if pts is None or (first is not None and pts < first):
@@ -112,14 +111,50 @@ def read_frames(
 
 
 def _pictures(
+    container: InputContainer, name: str, first: int | None, last: int | None, info: MediaInfo
+) -> Iterator[VideoFrame]:
+    """Decode from before `first` until one picture after `last` (for a filter that looks at its neighbours).
+
+    Containers seek by decoding time, and transport streams by guessing; gradual refresh and open groups show nothing
+    sound for a while after a keyframe. So what was found is looked at, and if it is too late we start earlier.
+    """
+    stream = video_stream(container, name)
+    stream.thread_type = "AUTO"
+    stream.thread_count = min(os.cpu_count() or 1, DECODER_THREADS)
+    step, start = 0, info.start / info.time_base
+    while first is not None and first - step > start:
+        container.seek(first - step, stream=stream)
+        with suppress(_TooLate):
+            yield from _decode(container, stream, first, last, name, info)
+            return
+        step = max(2 * step, math.ceil(1 / info.time_base))
+    if step:
+        container.seek(math.floor((min(info.start, Fraction(0)) - 10) / info.time_base), stream=stream)
+    yield from _decode(container, stream, None, last, name, info)
+
+
+class _TooLate(Exception):
+    """Decoding started at a place from which the first wanted picture cannot be had."""
+
+
+def _decode(
     container: InputContainer, stream: VideoStream, first: int | None, last: int | None, name: str, info: MediaInfo
 ) -> Iterator[VideoFrame]:
-    started = False
+    """Pictures from the next keyframe on. Raises _TooLate if that, or the first picture, is after `first`."""
+    started = keyed = False
     for packet in container.demux(stream):
+        if cut_off(container, packet):
+            continue
+        if not keyed and packet.size:
+            if not packet.is_keyframe:
+                continue
+            keyed = True
+            if first is not None and (packet.pts is None or packet.pts > first):
+                raise _TooLate
         try:
             pictures = packet.decode()
         except av.error.InvalidDataError as error:
-            if not started:  # a transport stream may begin in the middle of a group
+            if not started:
                 continue
             at = f" at {float((packet.pts or 0) * info.time_base - info.start):.2f} s" if packet.pts else ""
             raise MediaError(
@@ -127,33 +162,14 @@ def _pictures(
                 hint="play it there; cut that part out, or convert it: ffmpeg -i in -c:v libx264 out.mp4",
             ) from error
         for picture in pictures:
+            if not started and first is not None and (picture.pts is None or picture.pts > first):
+                raise _TooLate
             started = True
             yield picture
             if last is not None and picture.pts is not None and picture.pts >= last:
                 return
-
-
-def _seek(container: InputContainer, name: str, first: int | None, info: MediaInfo) -> VideoStream:
-    """Place the container on a keyframe that is shown at `first` or before, so that all that is due can be decoded.
-
-    Containers seek by decoding time, and transport streams by guessing: what was found is looked at.
-    """
-    stream = video_stream(container, name)
-    if first is None:
-        return stream
-    step = 0
-    while first - step > info.start / info.time_base:
-        target = first - step
-        container.seek(target, stream=stream)
-        with suppress(av.error.FFmpegError):
-            key = next((p for p in container.demux(stream) if p.is_keyframe and p.pts is not None), None)
-            if key is not None and key.pts is not None and key.pts <= first:
-                container.seek(target, stream=stream)
-                return stream
-        step = max(2 * step, math.ceil(1 / info.time_base))
-    if step:
-        container.seek(math.floor((min(info.start, Fraction(0)) - 10) / info.time_base), stream=stream)
-    return stream
+    if first is not None and not started:
+        raise _TooLate
 
 
 def _own(picture: VideoFrame, pts: int, info: MediaInfo, coded: Colour, colour: Colour) -> Frame:

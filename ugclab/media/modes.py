@@ -142,20 +142,29 @@ def _smart_target(
         crf=crf,
         preset=preset,
     )
-    used = sets.ids
-    free = next((number for number in range(32) if number not in used), None)
-    for number in [*sorted(i for i in used if i < 32)[:1], *([free] if free is not None else [])]:
-        candidate = target.model_copy(update={"parameter_set_id": number})
-        ours = nal.read_parameter_sets(encoder_headers(candidate))
-        made = nal.parse_sps(ours.sps[0])
-        if (made.width_mbs, made.height_map_units) != (sps.width_mbs, sps.height_map_units):
-            return None
-        try:
-            sets.merge(ours)  # works with a number in use where the same encoder made the source
-        except ValueError:
-            continue
-        return candidate
-    return None
+    made = nal.parse_sps(nal.read_parameter_sets(encoder_headers(target)).sps[0])
+    if (made.width_mbs, made.height_map_units) != (sps.width_mbs, sps.height_map_units):
+        return None
+    return _with_free_number(target, sets)
+
+
+def _with_free_number(target: EncodeTarget, sets: nal.ParameterSets) -> EncodeTarget | None:
+    """The target with a parameter set number that means nothing else in the source.
+
+    Where the same encoder made the source (a prepared file, or one of our results), its own set serves, so that one is
+    enough for the whole video.
+    """
+    structures = [(3, True), (3, False), (0, False)]
+    for number in sorted(i for i in sets.ids if i < 32)[:4]:
+        for b_frames, b_pyramid in structures if target.profile != "baseline" else structures[2:]:
+            candidate = target.model_copy(
+                update={"parameter_set_id": number, "b_frames": b_frames, "b_pyramid": b_pyramid}
+            )
+            ours = nal.read_parameter_sets(encoder_headers(candidate))
+            if set(ours.sps) <= set(sets.sps) and set(ours.pps) <= set(sets.pps):
+                return candidate
+    free = next((number for number in range(32) if number not in sets.ids), None)
+    return target.model_copy(update={"parameter_set_id": free}) if free is not None else None
 
 
 def _encoder_rate(info: MediaInfo) -> Any:
@@ -163,9 +172,17 @@ def _encoder_rate(info: MediaInfo) -> Any:
     return info.frame_rate.limit_denominator(1001)
 
 
-def full_target(path: Path, info: MediaInfo, *, crf: int, preset: str, tone_map: bool) -> EncodeTarget:
-    """The encoder of a whole video: upright, H.264 in 8 bits, HEVC where the source has more."""
-    colour = BT709 if tone_map and info.colour.hdr else frame_colour(info.colour)
+def full_target(
+    path: Path,
+    info: MediaInfo,
+    *,
+    crf: int,
+    preset: str,
+    tone_map: bool,
+    bit_depth: Literal[8, 10] | None = None,
+) -> EncodeTarget:
+    """The encoder of a whole video: upright, H.264 in 8 bits, HEVC where the frames have more."""
+    colour = BT709 if tone_map and info.colour.hdr else frame_colour(info.colour, bit_depth)
     deep = colour.bit_depth > 8
     mastering, light = _hdr_metadata(path) if deep and info.colour.hdr else ("", "")
     return EncodeTarget(

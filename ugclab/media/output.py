@@ -19,7 +19,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     check_folder(path)
     temporary = path.with_name(f".{path.stem[:80]}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
-        with writing(path):
+        with writing(path, temporary):
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -40,16 +40,15 @@ def check_folder(path: Path) -> None:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn the system's errors while writing `path` into ours; FFmpeg's are OSErrors with the same numbers."""
+def writing(path: Path, temporary: Path) -> Iterator[None]:
+    """Turn what the system says while `temporary` is written for `path` into our errors."""
     try:
         yield
-    except Exception as error:  # PyAV's errors carry errno without being OSError
+    except Exception as error:  # PyAV's errors carry errno and filename without being OSError
         number = getattr(error, "errno", None)
         if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFull(f"no space is left for {path}", hint="free some space, or choose another disk") from error
-        if number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO) and isinstance(number, int):
-            raise OutputError(
-                f"{path} cannot be written ({os.strerror(number)})", hint="choose another folder"
-            ) from error
+        if getattr(error, "filename", None) == str(temporary):
+            reason = getattr(error, "strerror", None) or error
+            raise OutputError(f"{path} cannot be written ({reason})", hint="choose another folder") from error
         raise

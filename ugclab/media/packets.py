@@ -69,7 +69,6 @@ def scan_container(container: InputContainer, name: str) -> PacketIndex:
     stream = video_stream(container, name)
     pts, duration = array("q"), array("q")
     shown, keyframe, idr = bytearray(), bytearray(), bytearray()
-    whole = 0
     reader = _Kinds(stream)
     audio: dict[int, list[bool]] = defaultdict(list)
     for packet in decodable(container, stream, *(s for s in container.streams.audio if s.codec_context is not None)):
@@ -84,9 +83,6 @@ def scan_container(container: InputContainer, name: str) -> PacketIndex:
         keyframe.append(packet.is_keyframe)
         idr.append(reader.is_idr(packet, time))
         shown.append(not packet.is_discard and not (reader.skipped and keyframe.count(1) == 1))
-        whole = whole if packet.is_corrupt else len(pts)
-    for column in (pts, duration, shown, keyframe, idr):
-        del column[whole:]  # the end of a truncated file cuts a packet in two
     if not any(shown):
         raise MediaError(f"{name} has a video stream without pictures", hint="it is incomplete: download it again")
     times, seen = np.frombuffer(pts, np.int64), np.frombuffer(shown, np.bool_)
@@ -114,9 +110,18 @@ def decodable(container: InputContainer, video: VideoStream, *others: Any) -> "I
     """
     started = False
     for packet in container.demux([video, *others]):
-        if packet.size and (packet.stream_index != video.index or started or packet.is_keyframe):
+        if (
+            packet.size
+            and not cut_off(container, packet)
+            and (packet.stream_index != video.index or started or packet.is_keyframe)
+        ):
             started = started or packet.stream_index == video.index
             yield packet
+
+
+def cut_off(container: InputContainer, packet: "Packet[Any]") -> bool:
+    """Whether the end of a truncated file cut a packet in two; in transport streams the flag means lost bytes only."""
+    return packet.is_corrupt and container.format.name != "mpegts"
 
 
 def _cut_inside(discarded: list[bool]) -> bool:

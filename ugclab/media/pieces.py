@@ -149,6 +149,6 @@ def decode_times(times: Ints, depth: int) -> Ints:
     """One rising decoding time for each packet of a stream, each not after its picture is shown."""
     if depth == 0:
         return times
-    step = int(times[1] - times[0]) if len(times) > 1 else 1
+    step = int(np.diff(times).min()) if len(times) > 1 else 1
     before = times[0] - step * np.arange(depth, 0, -1)
     return np.concatenate([before, times])[: len(times)]

@@ -23,9 +23,9 @@ _CAREFUL = (
 )
 
 
-def frame_colour(coded: Colour) -> Colour:
+def frame_colour(coded: Colour, bit_depth: int | None = None) -> Colour:
     """Colour of the frames that footage is read as: its own, in 8 or 10 bits, RGB turned into bt709."""
-    depth = 8 if coded.bit_depth <= 8 else 10
+    depth = bit_depth or (8 if coded.bit_depth <= 8 else 10)
     if coded.matrix == "gbr":
         return Colour(primaries="bt709", transfer=coded.transfer, matrix="bt709", bit_depth=depth)
     return coded.model_copy(update={"bit_depth": depth})

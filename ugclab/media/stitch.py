@@ -5,6 +5,7 @@ and encodes the few between again (a bridge); `prepared` is the same on a file m
 encodes every frame once. Which one, and why, is decided by `plan_stitch`.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,7 +20,7 @@ from av.video.stream import VideoStream
 
 from ugclab.errors import Cancelled, MediaError, OutputError
 from ugclab.media import nal
-from ugclab.media.encode import BRIDGE_CRF, EncodeTarget, encode_packets, encoded_sample
+from ugclab.media.encode import BRIDGE_QUANTISER, EncodeTarget, encode_packets, encoded_sample
 from ugclab.media.frames import read_frames, stage
 from ugclab.media.modes import StitchPlan
 from ugclab.media.output import check_folder, whole_file
@@ -72,7 +73,8 @@ def stitch(
     """
     check_output(plan.source, output)
     routes: tuple[Route, ...] = ()
-    with whole_file(output) as temporary, open_source(plan.source) as source, open_source(plan.source) as sound:
+    # Outermost the sources: what goes wrong in writing must not be taken for a fault of theirs.
+    with open_source(plan.source) as source, open_source(plan.source) as sound, whole_file(output) as temporary:
         routes = plan_routes(sound, plan.index, output)
         packets = _VideoPackets(plan, segments, source)
         options = _muxer_options(plan, packets, routes)
@@ -135,12 +137,15 @@ def _tag(out: OutputContainer, source: InputContainer, disclosure: str, engine: 
 
 def _muxer_options(plan: StitchPlan, packets: "_VideoPackets", routes: tuple[Route, ...]) -> dict[str, str]:
     """The source's clock, and room for the index before the pictures: what faststart gives, without a second pass."""
-    clock = str(plan.index.time_base.denominator)
+    clock = plan.index.time_base.denominator
+    # Late starts are written in the movie's ticks: with these they are exact for picture and sound.
+    movie = math.lcm(clock, *(track.sample_rate for track in plan.info.audio))
+    movie = movie if movie < 2**31 else clock
     # The most an index needs: 44 bytes a picture (stts 8, ctts 8, stsz 4, stss 4, stsc 12, co64 8), 32 a sound packet.
     room = 65_536 + 44 * packets.count + 32 * sum(r.packets for r in routes)
     for route in routes:
         room += 0 if route.copied else 32 * int(plan.info.duration * 100)
-    return {"video_track_timescale": clock, "movie_timescale": clock, "moov_size": str(room)}
+    return {"video_track_timescale": str(clock), "movie_timescale": str(movie), "moov_size": str(room)}
 
 
 def _result(plan: StitchPlan, routes: tuple[Route, ...], output: Path) -> StitchResult:
@@ -229,6 +234,8 @@ class _VideoPackets:
                 packet.time_base = self._plan.index.time_base
                 packet.duration = self._duration(packet.pts - self.shift)
                 position += 1
+                if position == self.count:  # the track's length is the sum of its decoding steps: make it come out
+                    packet.duration = self._plan.index.end - int(self._shown[0]) - int(self._dts[-1] - self._dts[0])
                 yield packet
 
     def _duration(self, pts: int) -> int:
@@ -255,7 +262,9 @@ class _VideoPackets:
 
     def _encoded(self, piece: Piece) -> Iterator[Any]:
         plan = self._plan
-        target = plan.target if piece.kind == "encode" else plan.target.model_copy(update={"crf": BRIDGE_CRF})
+        target = (
+            plan.target if piece.kind == "encode" else plan.target.model_copy(update={"quantiser": BRIDGE_QUANTISER})
+        )
         frames = stage(read_frames(plan.source, plan.info, self._range(piece), tone_map=plan.tone_map), name="decode")
         count = 0
         for coded in encode_packets(frames, target):
