@@ -49,6 +49,8 @@ class Pose:
     """1 brings the lips together over whatever the picture shows between them."""
     narrow: float = 0.0
     """1 pulls the corners of the mouth in, as for an o; negative spreads them."""
+    relax: float = 0.0
+    """1 lets a smile go: the corners of the mouth fall."""
     lids: float = 0.0
     """1 shuts the eyes."""
     brows: float = 0.0
@@ -78,7 +80,7 @@ class Still:
     """Where in the picture the camera looks, px."""
     head: tuple[float, float, float, float]
     """The head with its hair or hat as an ellipse: centre x, centre y, half width, half height, px."""
-    teeth: bool
+    smiles: bool
     """Whether the picture shows teeth; they are drawn where it does not."""
 
 
@@ -131,7 +133,7 @@ class Portrait:
         self._head = np.array(still.head) * zoom
         self._place_region()
         self._build_fields()
-        self._build_layers(still.teeth)
+        self._build_layers(still.smiles)
         self._build_head()
 
     # The face region: everything that expression may touch, on a grid of every second px.
@@ -214,11 +216,18 @@ class Portrait:
         ):
             jaw_below[self._at(152)[0] + dx * f, self._at(152)[1] + dy * f] = (0.0, drop * share)
 
-        narrow = dict(calm)
+        narrow, relax = dict(calm), dict(calm)
         for contour in (MOUTH_UPPER, MOUTH_LOWER, LIP_ABOVE, LIP_BELOW):
-            for index in contour:
+            for i, index in enumerate(contour):
                 x, y = self._at(index)
                 narrow[x, y] = (-(x - float(mouth[0])) * 0.2, 0.0)
+                fall = 0.052 * abs(i - 5) ** 2 / 25 - 0.012
+                relax[x, y] = (-(x - float(mouth[0])) * 0.06, fall * f)
+        for index, share in {205: 0.015, 425: 0.015, 50: 0.008, 280: 0.008}.items():
+            relax[self._at(index)] = (0.0, share * f)
+        for side, corner in ((-1, left), (1, right)):
+            for far, fall in ((0.06, 0.028), (0.13, 0.014), (0.22, 0.006), (0.34, 0.0)):
+                relax[float(corner[0] + side * far * f), float(corner[1])] = (0.0, fall * f)
 
         lids_above, lids_below = self._lid_controls()
         brows = dict.fromkeys(calm, (0.0, 0.0))
@@ -230,8 +239,8 @@ class Portrait:
                 brows[x, y] = (0.0, -0.03 * f)
                 brows[x, y - 0.12 * f] = (0.0, -0.02 * f)
                 brows[x, y - 0.35 * f] = (0.0, 0.0)
-        self._above = np.stack([self._spread(c) for c in (jaw_above, close_above, narrow, lids_above, brows)])
-        self._below = np.stack([self._spread(c) for c in (jaw_below, close_below, narrow, lids_below, brows)])
+        self._above = np.stack([self._spread(c) for c in (jaw_above, close_above, narrow, relax, lids_above, brows)])
+        self._below = np.stack([self._spread(c) for c in (jaw_below, close_below, narrow, relax, lids_below, brows)])
 
     def _lid_controls(self) -> tuple[dict, dict]:
         """Where the lids move when the eyes shut: the upper lid over the eyeball, the lower one hardly."""
@@ -263,12 +272,12 @@ class Portrait:
             anchors[x, y - 1.2 * f] = (0.0, 0.0)
         above, below = dict(anchors), dict(anchors)
         for upper, lower in zip(EYES_UPPER, EYES_LOWER, strict=True):
-            low = self.points[list(lower), :2]
+            low = self._lower_lid(lower)
             for index in upper:
                 x, y = self._at(index)
                 down = float(np.interp(x, low[:, 0], low[:, 1])) - y
-                above[x, y] = (0.0, 0.92 * down)
-                above[x, y - 0.035 * f] = (0.0, 0.62 * down)
+                above[x, y] = (0.0, 0.97 * down)
+                above[x, y - 0.035 * f] = (0.0, 0.66 * down)
                 above[x, y + 0.15 * f] = (0.0, 0.0)
                 below[x, y - 0.1 * f] = (0.0, 0.0)
             for index in lower:
@@ -277,6 +286,12 @@ class Portrait:
                 below[x, y] = (0.0, -0.08 * up)
                 below[x, y + 0.07 * f] = (0.0, 0.0)
         return above, below
+
+    def _lower_lid(self, contour: tuple[int, ...]) -> NDArray[np.float64]:
+        """Take the lower lid's rim a little below the mesh's contour, which runs through the white of the eye."""
+        rim = self.points[list(contour), :2].astype(float)
+        rim[:, 1] += 0.01 * self.face_width * (1 - np.linspace(-1, 1, len(rim)) ** 4)
+        return rim
 
     # What is skin above a slit, skin below it, and what shows between.
 
@@ -297,6 +312,8 @@ class Portrait:
         for upper_index, lower_index, depth, reach in slits:
             upper = self.points[list(upper_index), :2].astype(float)
             lower = self.points[list(lower_index), :2].astype(float)
+            if lower_index in EYES_LOWER:
+                lower = self._lower_lid(lower_index)
             left, right = lower[:1], lower[-1:]
             draw(
                 below,
@@ -333,9 +350,9 @@ class Portrait:
             inner = np.clip(y, top + 0.012 * f, edge)  # above it the topmost row goes on upwards
             teeth = cv2.remap(self.texture, x, inner.astype(np.float32), cv2.INTER_LINEAR).astype(np.float32)
         else:
-            edge = top + 0.05 * f * np.sqrt(np.clip(1 - across[0] ** 2, 0, 1))
-            shade = 0.8 - 0.55 * across**2 - 0.08 * (np.abs(np.sin(across * 14)) > 0.985)
-            teeth = np.array([175, 200, 212], np.float32) * np.clip(shade, 0.1, 1)[..., None]
+            edge = top + 0.045 * f * np.sqrt(np.clip(1 - across[0] ** 2, 0, 1))
+            shade = 0.85 - 0.75 * across**2 - 0.1 * (np.abs(np.sin(across * 12)) > 0.98)
+            teeth = np.array([150, 186, 208], np.float32) * np.clip(shade, 0.1, 1)[..., None]
         shadow = np.clip((y - top) / (0.035 * f), 0, 1) * 0.35 + 0.65  # the lip's, on the teeth
         deep = np.clip((y - edge) / (0.22 * f), 0, 1)[..., None]
         dark = np.array([26, 20, 38], np.float32) * (1 - deep) + np.array([62, 58, 122], np.float32) * deep
@@ -415,7 +432,7 @@ class Portrait:
         """Resample the three layers and put them together."""
         x0, y0, _, _ = self._box
         origin = np.array([x0, y0], np.float32)
-        weights = np.array([pose.jaw, pose.close, pose.narrow, pose.lids, pose.brows], np.float32)
+        weights = np.array([pose.jaw, pose.close, pose.narrow, pose.relax, pose.lids, pose.brows], np.float32)
         layers = []
         for fields in (self._above, self._below):
             moved = np.tensordot(weights, fields, axes=1)
@@ -426,11 +443,12 @@ class Portrait:
         between = where - origin - _sample(gaze, (where - origin) / 2)
         x0, y0, x1, y1 = self._box
         skin = self.texture[y0:y1, x0:x1]
-        mask_above = _sample(self._mask_above, above)[..., None]
-        mask_below = _sample(self._mask_below, below)[..., None]
-        upper = _sample(skin, above) * mask_above + _sample(self._inside, between) * (1 - mask_above)
-        whole = _sample(skin, below) * mask_below + upper * (1 - mask_below)
-        return np.clip(whole + 0.5, 0, 255).astype(np.uint8)
+        upper = _blend(_sample(skin, above), _sample(self._inside, between), _sample(self._mask_above, above))
+        return _blend(_sample(skin, below), upper, _sample(self._mask_below, below))
+
+
+def _blend(image: NDArray[np.uint8], other: NDArray[np.uint8], share: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return cv2.blendLinear(image, other, share, 1 - share)
 
 
 def _smooth(t: NDArray) -> NDArray[np.float32]:
@@ -444,7 +462,7 @@ def _sample(image: NDArray, places: Field) -> NDArray:
     return cv2.remap(image, places.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _invert(moved: Field, target: Field, origin: NDArray, step: float, rounds: int = 8) -> Field:
+def _invert(moved: Field, target: Field, origin: NDArray, step: float, rounds: int = 6) -> Field:
     """Find p with p + moved(p) = target by fixed point; `moved` lies on a grid of `step` px from `origin`."""
     place = target
     for _ in range(rounds):
