@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sample_media.portrait import Pose
+from sample_media.expression import Pose
 
 Curve = NDArray[np.float64]
 
