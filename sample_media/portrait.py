@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
 from sample_media.expression import Expression, Points, Pose
-from sample_media.warp import Field, invert, smooth
+from sample_media.warp import Field, invert, sample, smooth
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +120,34 @@ class Portrait:
         frame[part] = np.where(inside[part][..., None], self._expression.render(where[part], pose), frame[part])
         return frame
 
-    def _texture_places(self, pose: Pose) -> Field:
-        """Where in the texture each px of the output lies, expression aside."""
-        yaw, pitch, roll = np.radians([pose.yaw, pose.pitch, pose.roll])
-        turn_y = np.array([[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]])
-        turn_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
-        turn_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
-        turn = (turn_z @ turn_x @ turn_y - np.eye(3)).astype(np.float32)[:2]
+    def project(self, pose: Pose, places: Points) -> Points:
+        """Tell where texture places (n, 2) appear in the output, px, expression aside."""
+        moved = self._displace_head(pose)
+        shown = places + sample(moved, (places / 8).reshape(1, -1, 2)).reshape(-1, 2)
+        return (shown - self._centre + pose.pan) * pose.zoom + [self.width / 2, self.height / 2]
+
+    def _displace_head(self, pose: Pose) -> Field:
+        """Displace the head's grid by its turn and sway, texture px."""
         solid = np.concatenate([self._head_grid, self._depth[..., None]], axis=-1) - self._pivot
-        moved = (solid @ turn.T + np.array(pose.shift, np.float32) * self.face_width) * self._stiff[..., None]
+        turned = solid @ (turn(pose) - np.eye(3, dtype=np.float32))[:2].T
+        moved = (turned + np.array(pose.shift, np.float32) * self.face_width) * self._stiff[..., None]
+        return moved.astype(np.float32)
+
+    def _texture_places(self, pose: Pose) -> Field:
+        """Tell where in the texture each px of the output lies, expression aside."""
         y, x = np.mgrid[0 : self.height + 8 : 8, 0 : self.width + 8 : 8].astype(np.float32)
         target = np.stack([x, y], axis=-1)
         centre = np.array([self.width / 2, self.height / 2])
         target = ((target - centre) / pose.zoom + self._centre - pose.pan).astype(np.float32)
-        coarse = invert(moved.astype(np.float32), target, np.zeros(2), 8.0)
+        coarse = invert(self._displace_head(pose), target, np.zeros(2), 8.0)
         full_y, full_x = np.mgrid[0 : self.height, 0 : self.width].astype(np.float32) / 8
         return cv2.remap(coarse, full_x, full_y, cv2.INTER_LINEAR)
+
+
+def turn(pose: Pose) -> NDArray[np.float32]:
+    """Rotate by a pose's angles: (3, 3)."""
+    yaw, pitch, roll = np.radians([pose.yaw, pose.pitch, pose.roll])
+    turn_y = np.array([[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]])
+    turn_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
+    turn_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
+    return (turn_z @ turn_x @ turn_y).astype(np.float32)
