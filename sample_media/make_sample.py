@@ -52,7 +52,7 @@ def astronaut() -> Still:
         zoom=2.7,
         centre=(236, 138),
         head=(227, 100, 76, 86),
-        teeth=True,
+        smiles=True,
     )
 
 
@@ -64,7 +64,7 @@ def hopper() -> Still:
         zoom=2.7,
         centre=(258, 225),
         head=(262, 195, 125, 170),
-        teeth=False,
+        smiles=False,
     )
 
 
@@ -101,8 +101,14 @@ def write_clip(
                 video = out.add_stream("libx264", rate=fps, width=width, height=height, pix_fmt="yuv420p")
                 video.time_base = video.codec_context.time_base = Fraction(1, fps)
                 context = video.codec_context
-                context.options = {"preset": "slow", "crf": "23", "profile": "high", "g": str(2 * fps), "threads": "2",
-                                   "x264-params": "open-gop=0:scenecut=0"}  # fmt: skip
+                context.options = {
+                    "preset": "fast",
+                    "crf": "24",
+                    "profile": "high",
+                    "g": str(2 * fps),
+                    "threads": "2",  # x264's output depends on their number
+                    "x264-params": "open-gop=0:scenecut=0",
+                }
                 context.color_range, context.colorspace = 1, 1
                 context.color_primaries, context.color_trc = 1, 1
                 if voice is not None:
@@ -142,7 +148,9 @@ def make_clip(still: Still, path: Path, model: Path, *, voice: str, seconds: flo
     print(f"the voice lasts {len(samples) / rate:.1f} s")
     lead_in = np.zeros(int(0.4 * rate))
     samples = np.concatenate([lead_in, samples])
-    poses = talk(samples, rate, round(seconds * FPS), FPS, seed)
+    poses = talk(
+        samples, rate, round(seconds * FPS), FPS, seed, smiling=still.smiles, jaw_scale=0.5 if still.smiles else 0.4
+    )
     write_clip(path, (portrait.render(pose) for pose in poses), (samples, rate))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sample_media.portrait import Pose
+from sample_media.expression import Pose
 
 Curve = NDArray[np.float64]
 
@@ -22,7 +22,7 @@ given to another person, and two will be left exactly as they are. If all goes w
 and the next begins. Thank you for watching."""
 
 
-def speak(path: Path, voice: str = "en-us+f3", words_per_minute: int = 168) -> None:
+def speak(path: Path, voice: str = "en-us+f3", words_per_minute: int = 180) -> None:
     """Write the text as a WAV file with espeak-ng."""
     command = [
         "espeak-ng",
@@ -121,8 +121,10 @@ def wander(frames: int, fps: int, slowest_s: float, rng: np.random.Generator) ->
     return total / max(total.std(), 1e-9)
 
 
-def talk(samples: NDArray[np.float64], rate: int, frames: int, fps: int, seed: int) -> list[Pose]:
-    """Give every frame of a talking head its pose."""
+def talk(
+    samples: NDArray[np.float64], rate: int, frames: int, fps: int, seed: int, *, smiling: bool, jaw_scale: float
+) -> list[Pose]:
+    """Give every frame of a talking head its pose. Whoever smiles in the picture mostly lets it go while talking."""
     rng = np.random.default_rng(seed)
     jaw, close, narrow = mouth_curves(samples, rate, frames, fps)
     lids = blinks(frames, fps, rng)
@@ -135,12 +137,14 @@ def talk(samples: NDArray[np.float64], rate: int, frames: int, fps: int, seed: i
     pan_x, pan_y = 9 * wander(frames, fps, 14.0, rng), 4 * wander(frames, fps, 11.0, rng)
     zoom = 1.03 + 0.012 * wander(frames, fps, 19.0, rng)
     brows = np.clip(1.2 * stress + 0.25 * wander(frames, fps, 4.0, rng), -0.3, 1)
+    smile = np.clip(0.75 - 0.2 * wander(frames, fps, 9.0, rng), 0.1, 1) if smiling else np.zeros(frames)
     return [
         replace(
             Pose(),
-            jaw=float(0.62 * jaw[i]),
+            jaw=float(jaw_scale * jaw[i]),
             close=float(close[i]),
             narrow=float(narrow[i]),
+            relax=float(smile[i]),
             lids=float(lids[i]),
             brows=float(brows[i]),
             gaze=(float(gaze_x[i]), float(gaze_y[i])),

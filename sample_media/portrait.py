@@ -1,10 +1,7 @@
-"""A still portrait set in motion: mouth, eyelids, gaze and head move, nothing tears.
+"""A still portrait set in motion: the face by its expression, the head as a height field, the camera.
 
-The picture is one texture. Eyes and mouth are slits in it: around each of them the skin above and the skin below the
-slit are two layers, each displaced by its own smooth field, and what shows between them (eyeball, teeth, the dark of
-the mouth) is a third. The whole head then turns as a height field, its motion fading out over neck and background. All
-displacements are linear in a few parameters, so a frame costs some small sums, one inversion by fixed point and one
-resampling of the texture.
+The head's turn fades out over neck and background, so that nothing tears; a frame costs some small sums, one inversion
+by fixed point and one resampling of the texture.
 """
 
 from dataclasses import dataclass
@@ -15,54 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
-Points = NDArray[np.float32]
-Field = NDArray[np.float32]
-"""A displacement in texture px over the face region at half resolution: (rows, columns, 2)."""
-
-# Contours of the 468-point face mesh, from the picture's left to its right.
-MOUTH_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
-MOUTH_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
-LIP_ABOVE = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
-LIP_BELOW = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
-EYES_UPPER = ((33, 246, 161, 160, 159, 158, 157, 173, 133), (362, 398, 384, 385, 386, 387, 388, 466, 263))
-EYES_LOWER = ((33, 7, 163, 144, 145, 153, 154, 155, 133), (362, 382, 381, 380, 374, 373, 390, 249, 263))
-BROWS = ((70, 63, 105, 66, 107), (336, 296, 334, 293, 300))
-JAW = {152: 0.92, 148: 0.9, 377: 0.9, 176: 0.82, 400: 0.82, 149: 0.7, 378: 0.7, 150: 0.55, 379: 0.55}
-"""Share of the jaw's drop along its contour, chin to ear; the rest follows by symmetry of the mesh's numbering."""
-JAW |= {136: 0.38, 365: 0.38, 172: 0.22, 397: 0.22, 58: 0.1, 288: 0.1, 132: 0.0, 361: 0.0}
-CHIN = {18: 0.97, 200: 0.95, 199: 0.94, 175: 0.93}
-CHEEKS = {205: 0.06, 425: 0.06, 50: 0.0, 280: 0.0, 101: 0.0, 330: 0.0, 2: 0.0, 98: 0.0, 327: 0.0, 117: 0.0, 346: 0.0}
-
-JAW_DROP = 0.17
-"""How far the lower lip falls when the jaw parameter is 1, in face widths."""
-CORNER_SHARE = 0.12
-"""How much of that the corners of the mouth follow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pose:
-    """One frame's parameters; all zero is the still picture."""
-
-    jaw: float = 0.0
-    """0 as in the picture, 1 wide open."""
-    close: float = 0.0
-    """1 brings the lips together over whatever the picture shows between them."""
-    narrow: float = 0.0
-    """1 pulls the corners of the mouth in, as for an o; negative spreads them."""
-    lids: float = 0.0
-    """1 shuts the eyes."""
-    brows: float = 0.0
-    gaze: tuple[float, float] = (0.0, 0.0)
-    """Right and down, in eye widths."""
-    yaw: float = 0.0
-    pitch: float = 0.0
-    roll: float = 0.0
-    """Degrees: to the picture's right, down, clockwise."""
-    shift: tuple[float, float] = (0.0, 0.0)
-    """The head's own sway, in face widths."""
-    pan: tuple[float, float] = (0.0, 0.0)
-    """The camera's drift, in output px."""
-    zoom: float = 1.0
+from sample_media.expression import Expression, Points, Pose
+from sample_media.warp import Field, invert, sample, smooth
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +29,7 @@ class Still:
     """Where in the picture the camera looks, px."""
     head: tuple[float, float, float, float]
     """The head with its hair or hat as an ellipse: centre x, centre y, half width, half height, px."""
-    teeth: bool
+    smiles: bool
     """Whether the picture shows teeth; they are drawn where it does not."""
 
 
@@ -129,233 +80,8 @@ class Portrait:
         self.face_width = float(np.ptp(self.points[:, 0]))
         self._centre = np.array(still.centre) * zoom
         self._head = np.array(still.head) * zoom
-        self._place_region()
-        self._build_fields()
-        self._build_layers(still.teeth)
+        self._expression = Expression(self.texture, self.points, has_teeth=still.smiles)
         self._build_head()
-
-    # The face region: everything that expression may touch, on a grid of every second px.
-
-    def _place_region(self) -> None:
-        f = self.face_width
-        low, high = self.points[:, :2].min(0), self.points[:, :2].max(0)
-        x0, y0 = (low - [0.25 * f, 0.2 * f]).astype(int)
-        x1, y1 = (high + [0.25 * f, 0.75 * f]).astype(int)
-        rows, columns = self.texture.shape[:2]
-        self._box = (int(max(x0, 0)), int(max(y0, 0)), int(min(x1, columns)), int(min(y1, rows)))
-        x0, y0, x1, y1 = self._box
-        grid = np.mgrid[y0:y1:2, x0:x1:2].astype(np.float32)
-        self._grid = np.stack([grid[1], grid[0]], axis=-1)
-        rim = np.minimum.reduce(
-            [self._grid[..., 0] - x0, x1 - self._grid[..., 0], self._grid[..., 1] - y0, y1 - self._grid[..., 1]]
-        )
-        self._window = np.clip(rim / (0.15 * f), 0, 1)[..., None]
-
-    def _spread(self, controls: dict[tuple[float, float], tuple[float, float]]) -> Field:
-        """Spread displacements known at some places smoothly over the region, fading to none at its rim."""
-        places = np.array(list(controls), dtype=float) / self.face_width
-        values = np.array(list(controls.values()), dtype=float)
-        spline = RBFInterpolator(places, values, kernel="thin_plate_spline", smoothing=1e-4)
-        flat = spline(self._grid.reshape(-1, 2) / self.face_width)
-        return (flat.reshape(self._grid.shape) * self._window).astype(np.float32)
-
-    def _at(self, index: int) -> tuple[float, float]:
-        return float(self.points[index, 0]), float(self.points[index, 1])
-
-    def _build_fields(self) -> None:
-        """Make each parameter's displacement, once for the skin above the slits and once for that below."""
-        f = self.face_width
-        mouth = self.points[list(MOUTH_UPPER + MOUTH_LOWER), :2].mean(0)
-        left, right = self.points[78, :2], self.points[308, :2]
-        drop = JAW_DROP * f
-        still: dict[tuple[float, float], tuple[float, float]] = {}
-        for dx in (-0.75, -0.4, 0.0, 0.4, 0.75):
-            still[float(mouth[0] + dx * f), float(mouth[1] - 0.75 * f)] = (0.0, 0.0)
-            still[float(mouth[0] + dx * f), float(mouth[1] + 1.05 * f)] = (0.0, 0.0)
-        for index, share in CHEEKS.items():
-            still[self._at(index)] = (0.0, share * drop)
-        jaw_rest = dict(still)
-        calm = dict.fromkeys(still, (0.0, 0.0))  # the same places, not moving at all
-        for side, corner in ((-1, left), (1, right)):
-            for far, share in ((0.0, 1.0), (0.06, 0.8), (0.13, 0.5), (0.22, 0.2), (0.34, 0.0)):
-                place = (float(corner[0] + side * far * f), float(corner[1]))
-                jaw_rest[place] = (-side * 0.1 * drop * share, CORNER_SHARE * drop * share)
-                calm[place] = (0.0, 0.0)
-
-        def profile(count: int) -> NDArray[np.float64]:
-            return (1 - np.linspace(-1, 1, count) ** 2) ** 0.7
-
-        jaw_above, jaw_below = dict(jaw_rest), dict(jaw_rest)
-        close_above, close_below = dict(calm), dict(calm)
-        gap = self.points[list(MOUTH_LOWER), 1] - self.points[list(MOUTH_UPPER), 1]
-        for row, (inner, outer) in enumerate(((MOUTH_UPPER, LIP_ABOVE), (MOUTH_LOWER, LIP_BELOW))):
-            jaw_side, close_side = ((jaw_above, close_above), (jaw_below, close_below))[row]
-            for contour in (inner, outer):
-                for i, bend in enumerate(profile(11)):
-                    if i in (0, 10):
-                        continue
-                    share = CORNER_SHARE + (1 - CORNER_SHARE) * bend if row else CORNER_SHARE * (1 - bend) - 0.1 * bend
-                    jaw_side[self._at(contour[i])] = (0.0, drop * share)
-                    towards = -0.62 if row else 0.42  # they overlap a little: no sliver stays open
-                    close_side[self._at(contour[i])] = (
-                        0.0,
-                        float(gap[i]) * towards * (1.0 if contour is inner else 0.8),
-                    )
-        for index, share in (JAW | CHIN).items():
-            jaw_below[self._at(index)] = (0.0, drop * share)
-            close_below[self._at(index)] = (0.0, 0.0)
-        for dx, dy, share in (
-            (-0.3, 0.3, 0.2),
-            (0, 0.3, 0.3),
-            (0.3, 0.3, 0.2),
-            (-0.3, 0.55, 0),
-            (0, 0.55, 0),
-            (0.3, 0.55, 0),
-        ):
-            jaw_below[self._at(152)[0] + dx * f, self._at(152)[1] + dy * f] = (0.0, drop * share)
-
-        narrow = dict(calm)
-        for contour in (MOUTH_UPPER, MOUTH_LOWER, LIP_ABOVE, LIP_BELOW):
-            for index in contour:
-                x, y = self._at(index)
-                narrow[x, y] = (-(x - float(mouth[0])) * 0.2, 0.0)
-
-        lids_above, lids_below = self._lid_controls()
-        brows = dict.fromkeys(calm, (0.0, 0.0))
-        for index in (*EYES_UPPER[0], *EYES_UPPER[1], 6, 197, 127, 356, 234, 454):
-            brows[self._at(index)] = (0.0, 0.0)
-        for group in BROWS:
-            for index in group:
-                x, y = self._at(index)
-                brows[x, y] = (0.0, -0.03 * f)
-                brows[x, y - 0.12 * f] = (0.0, -0.02 * f)
-                brows[x, y - 0.35 * f] = (0.0, 0.0)
-        self._above = np.stack([self._spread(c) for c in (jaw_above, close_above, narrow, lids_above, brows)])
-        self._below = np.stack([self._spread(c) for c in (jaw_below, close_below, narrow, lids_below, brows)])
-
-    def _lid_controls(self) -> tuple[dict, dict]:
-        """Where the lids move when the eyes shut: the upper lid over the eyeball, the lower one hardly."""
-        f = self.face_width
-        anchors: dict[tuple[float, float], tuple[float, float]] = {}
-        for index in (
-            *BROWS[0],
-            *BROWS[1],
-            6,
-            168,
-            197,
-            195,
-            4,
-            50,
-            280,
-            205,
-            425,
-            127,
-            356,
-            10,
-            152,
-            61,
-            291,
-            234,
-            454,
-        ):
-            anchors[self._at(index)] = (0.0, 0.0)
-        for x, y in list(anchors):
-            anchors[x, y - 1.2 * f] = (0.0, 0.0)
-        above, below = dict(anchors), dict(anchors)
-        for upper, lower in zip(EYES_UPPER, EYES_LOWER, strict=True):
-            low = self.points[list(lower), :2]
-            for index in upper:
-                x, y = self._at(index)
-                down = float(np.interp(x, low[:, 0], low[:, 1])) - y
-                above[x, y] = (0.0, 0.92 * down)
-                above[x, y - 0.035 * f] = (0.0, 0.62 * down)
-                above[x, y + 0.15 * f] = (0.0, 0.0)
-                below[x, y - 0.1 * f] = (0.0, 0.0)
-            for index in lower:
-                x, y = self._at(index)
-                up = y - float(np.interp(x, self.points[list(upper), 0], self.points[list(upper), 1]))
-                below[x, y] = (0.0, -0.08 * up)
-                below[x, y + 0.07 * f] = (0.0, 0.0)
-        return above, below
-
-    # What is skin above a slit, skin below it, and what shows between.
-
-    def _build_layers(self, has_teeth: bool) -> None:
-        x0, y0, x1, y1 = self._box
-        f = self.face_width
-        shape = (y1 - y0, x1 - x0)
-        below = np.zeros(shape, np.uint8)
-        hidden = np.zeros(shape, np.uint8)
-
-        def draw(mask: NDArray[np.uint8], outline: list[NDArray]) -> None:
-            points = np.concatenate(outline) - [x0, y0]
-            cv2.fillPoly(mask, [np.round(points * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-
-        slits = [(MOUTH_UPPER, MOUTH_LOWER, 1.2, 0.5)] + [
-            (u, v, 0.09, 0.06) for u, v in zip(EYES_UPPER, EYES_LOWER, strict=True)
-        ]
-        for upper_index, lower_index, depth, reach in slits:
-            upper = self.points[list(upper_index), :2].astype(float)
-            lower = self.points[list(lower_index), :2].astype(float)
-            left, right = lower[:1], lower[-1:]
-            draw(
-                below,
-                [
-                    left - [reach * f, 0],
-                    lower,
-                    right + [reach * f, 0],
-                    right + [reach * f, depth * f],
-                    left + [-reach * f, depth * f],
-                ],
-            )
-            draw(hidden, [upper, right + [0, min(depth, 0.6) * f], left + [0, min(depth, 0.6) * f]])
-        sigma = 0.006 * f
-        self._mask_below = cv2.GaussianBlur(below, (0, 0), sigma).astype(np.float32) / 255
-        self._mask_above = 1 - cv2.GaussianBlur(hidden, (0, 0), sigma).astype(np.float32) / 255
-        self._inside = self.texture[y0:y1, x0:x1].copy()
-        self._build_mouth(has_teeth)
-        self._gaze = self._build_gaze()
-
-    def _build_mouth(self, has_teeth: bool) -> None:
-        """Paint what an open mouth shows: the picture's upper teeth or drawn ones, and the dark below them."""
-        x0, y0, _, _ = self._box
-        f = self.face_width
-        rows, columns = self._inside.shape[:2]
-        y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
-        x, y = x + x0, y + y0
-        upper = self.points[list(MOUTH_UPPER), :2]
-        lower = self.points[list(MOUTH_LOWER), :2]
-        top = np.interp(x[0], upper[:, 0], upper[:, 1]).astype(np.float32)
-        bottom = np.interp(x[0], lower[:, 0], lower[:, 1]).astype(np.float32)
-        across = np.clip((x - upper[0, 0]) / (upper[-1, 0] - upper[0, 0]) * 2 - 1, -1.2, 1.2)
-        if has_teeth:
-            edge = bottom - 0.004 * f  # their lower edge follows the lip they rest on
-            inner = np.clip(y, top + 0.012 * f, edge)  # above it the topmost row goes on upwards
-            teeth = cv2.remap(self.texture, x, inner.astype(np.float32), cv2.INTER_LINEAR).astype(np.float32)
-        else:
-            edge = top + 0.05 * f * np.sqrt(np.clip(1 - across[0] ** 2, 0, 1))
-            shade = 0.8 - 0.55 * across**2 - 0.08 * (np.abs(np.sin(across * 14)) > 0.985)
-            teeth = np.array([175, 200, 212], np.float32) * np.clip(shade, 0.1, 1)[..., None]
-        shadow = np.clip((y - top) / (0.035 * f), 0, 1) * 0.35 + 0.65  # the lip's, on the teeth
-        deep = np.clip((y - edge) / (0.22 * f), 0, 1)[..., None]
-        dark = np.array([26, 20, 38], np.float32) * (1 - deep) + np.array([62, 58, 122], np.float32) * deep
-        share = np.clip((edge - y) / (0.012 * f) + 0.5, 0, 1)[..., None]
-        plate = teeth * shadow[..., None] * share + dark * (1 - share)
-        corner = np.clip((1.02 - np.abs(across)) / 0.25, 0, 1)[..., None]
-        plate = plate * (0.35 + 0.65 * corner)
-        near = (np.abs(across) < 1.15) & (y > top - 0.15 * f) & (y < bottom + 0.7 * f)
-        self._inside[near] = np.clip(plate, 0, 255).astype(np.uint8)[near]
-
-    def _build_gaze(self) -> Field:
-        """Make the eyeballs' displacement for a gaze of one eye width: the iris as a whole, the corners not at all."""
-        field = np.zeros((*self._grid.shape[:2], 1), np.float32)
-        for upper, lower in zip(EYES_UPPER, EYES_LOWER, strict=True):
-            corners = self.points[[upper[0], upper[-1]], :2]
-            width = float(np.linalg.norm(corners[1] - corners[0]))
-            centre = self.points[list(upper + lower), :2].mean(0)
-            away = np.linalg.norm((self._grid - centre) / [width * 0.5, width * 0.4], axis=-1)
-            field[..., 0] += width * np.clip((1.15 - away) / 0.7, 0, 1)
-        return field
 
     def _build_head(self) -> None:
         """Make the head a height field, stiff inside, its motion fading over neck and background: every 8 px."""
@@ -378,75 +104,50 @@ class Portrait:
         self._depth = spline(self._head_grid.reshape(-1, 2) / f).reshape(self._head_grid.shape[:2])
         self._depth = cv2.GaussianBlur(self._depth.astype(np.float32), (0, 0), 1.0)
         away = np.linalg.norm((self._head_grid - [cx, cy]) / [ax, ay], axis=-1)
-        self._stiff = _smooth((1.9 - away) / 0.85)
+        self._stiff = smooth((1.9 - away) / 0.85)
         self._pivot = np.array([cx, float(self.points[152, 1]) + 0.25 * f, 0.6 * f], np.float32)
 
     def render(self, pose: Pose) -> NDArray[np.uint8]:
         """Film one frame: BGR, (height, width, 3)."""
         where = self._texture_places(pose)
         frame = cv2.remap(self.texture, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        x0, y0, x1, y1 = self._box
+        x0, y0, x1, y1 = self._expression.box
         inside = (
             (where[..., 0] > x0 + 1) & (where[..., 0] < x1 - 2) & (where[..., 1] > y0 + 1) & (where[..., 1] < y1 - 2)
         )
         rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
         part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        frame[part] = np.where(inside[part][..., None], self._render_face(where[part], pose), frame[part])
+        frame[part] = np.where(inside[part][..., None], self._expression.render(where[part], pose), frame[part])
         return frame
 
-    def _texture_places(self, pose: Pose) -> Field:
-        """Where in the texture each px of the output lies, expression aside."""
-        yaw, pitch, roll = np.radians([pose.yaw, pose.pitch, pose.roll])
-        turn_y = np.array([[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]])
-        turn_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
-        turn_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
-        turn = (turn_z @ turn_x @ turn_y - np.eye(3)).astype(np.float32)[:2]
+    def project(self, pose: Pose, places: Points) -> Points:
+        """Tell where texture places (n, 2) appear in the output, px, expression aside."""
+        moved = self._displace_head(pose)
+        shown = places + sample(moved, (places / 8).reshape(1, -1, 2)).reshape(-1, 2)
+        return (shown - self._centre + pose.pan) * pose.zoom + [self.width / 2, self.height / 2]
+
+    def _displace_head(self, pose: Pose) -> Field:
+        """Displace the head's grid by its turn and sway, texture px."""
         solid = np.concatenate([self._head_grid, self._depth[..., None]], axis=-1) - self._pivot
-        moved = (solid @ turn.T + np.array(pose.shift, np.float32) * self.face_width) * self._stiff[..., None]
+        turned = solid @ (turn(pose) - np.eye(3, dtype=np.float32))[:2].T
+        moved = (turned + np.array(pose.shift, np.float32) * self.face_width) * self._stiff[..., None]
+        return moved.astype(np.float32)
+
+    def _texture_places(self, pose: Pose) -> Field:
+        """Tell where in the texture each px of the output lies, expression aside."""
         y, x = np.mgrid[0 : self.height + 8 : 8, 0 : self.width + 8 : 8].astype(np.float32)
         target = np.stack([x, y], axis=-1)
         centre = np.array([self.width / 2, self.height / 2])
         target = ((target - centre) / pose.zoom + self._centre - pose.pan).astype(np.float32)
-        coarse = _invert(moved.astype(np.float32), target, np.zeros(2), 8.0)
+        coarse = invert(self._displace_head(pose), target, np.zeros(2), 8.0)
         full_y, full_x = np.mgrid[0 : self.height, 0 : self.width].astype(np.float32) / 8
         return cv2.remap(coarse, full_x, full_y, cv2.INTER_LINEAR)
 
-    def _render_face(self, where: Field, pose: Pose) -> NDArray[np.uint8]:
-        """Resample the three layers and put them together."""
-        x0, y0, _, _ = self._box
-        origin = np.array([x0, y0], np.float32)
-        weights = np.array([pose.jaw, pose.close, pose.narrow, pose.lids, pose.brows], np.float32)
-        layers = []
-        for fields in (self._above, self._below):
-            moved = np.tensordot(weights, fields, axes=1)
-            settled = _invert(moved, self._grid, origin, 2.0)
-            layers.append(_sample(settled, (where - origin) / 2) - origin)
-        above, below = layers
-        gaze = self._gaze * np.array(pose.gaze, np.float32)
-        between = where - origin - _sample(gaze, (where - origin) / 2)
-        x0, y0, x1, y1 = self._box
-        skin = self.texture[y0:y1, x0:x1]
-        mask_above = _sample(self._mask_above, above)[..., None]
-        mask_below = _sample(self._mask_below, below)[..., None]
-        upper = _sample(skin, above) * mask_above + _sample(self._inside, between) * (1 - mask_above)
-        whole = _sample(skin, below) * mask_below + upper * (1 - mask_below)
-        return np.clip(whole + 0.5, 0, 255).astype(np.uint8)
 
-
-def _smooth(t: NDArray) -> NDArray[np.float32]:
-    """Ease from 0 to 1 over t = 0…1."""
-    t = np.clip(t, 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
-
-
-def _sample(image: NDArray, places: Field) -> NDArray:
-    """Look up an image bilinearly at (x, y) places."""
-    return cv2.remap(image, places.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _invert(moved: Field, target: Field, origin: NDArray, step: float, rounds: int = 8) -> Field:
-    """Find p with p + moved(p) = target by fixed point; `moved` lies on a grid of `step` px from `origin`."""
-    place = target
-    for _ in range(rounds):
-        place = target - _sample(moved, (place - origin) / step)
-    return place.astype(np.float32)
+def turn(pose: Pose) -> NDArray[np.float32]:
+    """Rotate by a pose's angles: (3, 3)."""
+    yaw, pitch, roll = np.radians([pose.yaw, pose.pitch, pose.roll])
+    turn_y = np.array([[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]])
+    turn_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
+    turn_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
+    return (turn_z @ turn_x @ turn_y).astype(np.float32)

@@ -51,9 +51,9 @@ def test_second_differences_do_not_cross_gaps() -> None:
 def test_jitter_sees_shaking_and_not_smooth_motion() -> None:
     mesh = face()
     frames = np.arange(20)
-    smooth = np.stack([mesh + [0.3 * i, 0, 0] for i in frames])
+    smooth = np.stack([mesh + np.array([0.3 * i, 0, 0]) for i in frames])
     assert signals.jitter(smooth, frames) == pytest.approx(0, abs=1e-12)
-    shaking = np.stack([mesh + [0.1 * (-1) ** i, 0, 0] for i in frames])
+    shaking = np.stack([mesh + np.array([0.1 * (-1) ** i, 0, 0]) for i in frames])
     assert signals.jitter(shaking, frames) == pytest.approx(0.4 / 20), "x jumps by 0.2 and back: 0.4 over the width"
 
 
@@ -70,4 +70,4 @@ def test_flicker() -> None:
 
 
 def test_displacement() -> None:
-    assert signals.displacement(face(), face() + [2, 0, 0]) == pytest.approx(0.1, abs=0.005)
+    assert signals.displacement(face(), face() + np.array([2, 0, 0])) == pytest.approx(0.1, abs=0.005)
