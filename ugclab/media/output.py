@@ -40,15 +40,15 @@ def check_folder(path: Path) -> None:
 
 
 @contextmanager
-def writing(path: Path, temporary: Path) -> Iterator[None]:
-    """Turn what the system says while `temporary` is written for `path` into our errors."""
+def writing(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Turn what the system says while `path` is written, or `temporary` for it, into our errors."""
     try:
         yield
     except Exception as error:  # PyAV's errors carry errno and filename without being OSError
         number = getattr(error, "errno", None)
         if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFull(f"no space is left for {path}", hint="free some space, or choose another disk") from error
-        if getattr(error, "filename", None) == str(temporary):
+        if getattr(error, "filename", None) == str(temporary or path):
             reason = getattr(error, "strerror", None) or error
             raise OutputError(f"{path} cannot be written ({reason})", hint="choose another folder") from error
         raise

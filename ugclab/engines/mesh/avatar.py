@@ -18,7 +18,8 @@ WIDTH, HEIGHT = 352, 416  # px of the texture; the face's oval is about 310 px w
 MIN_FACE_PX = 64
 """Narrower faces carry no identity: 94 px is the smallest that was seen to work."""
 MIN_DETAIL = 12.0
-"""Variance of the Laplacian over the face at 128 px; sharp photographs have 100 to 2000, a face blurred by 4 px has 5."""
+"""Variance of the Laplacian over the face at 128 px; sharp photographs have 100 to 2000, a face blurred by 4 px has
+5."""
 MAX_YAW = 45.0
 
 
@@ -61,7 +62,9 @@ def prepare(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker
 def _find(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) -> tuple[Floats, list[str]]:
     height, width = photo.shape[:2]
     if min(height, width) < MIN_FACE_PX:
-        raise AvatarError(f"the avatar is only {width}x{height} px", hint="use a photo whose face is 150 px wide or more")
+        raise AvatarError(
+            f"the avatar is only {width}x{height} px", hint="use a photo whose face is 150 px wide or more"
+        )
     still = Still.from_rgb(photo)
     faces = []
     for found in detector.find(still, thorough=False):
@@ -70,7 +73,9 @@ def _find(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) 
             faces.append(landmarker.see(still, Region.of_landmarks(face.points)))
     faces = [face for face in faces if face.presence > 0.5]
     if not faces:
-        raise AvatarError("no face was found in the avatar", hint="use a sharp photo of one face that looks at the camera")
+        raise AvatarError(
+            "no face was found in the avatar", hint="use a sharp photo of one face that looks at the camera"
+        )
     widths = sorted((_width(face.points) for face in faces), reverse=True)
     if len(widths) > 1 and widths[1] > 0.5 * widths[0]:
         raise AvatarError(f"the avatar shows {len(widths)} faces", hint="crop the photo to the one that is meant")
@@ -129,11 +134,13 @@ def _mirror_hidden(texture: Floats, seen: Floats) -> Floats:
     """Where one side was turned away, take the other side's skin."""
     other, other_seen = texture[:, ::-1], seen[:, ::-1]
     share = np.clip((other_seen - seen - 0.15) / 0.35, 0, 1)[..., None]
-    return texture * (1 - share) + other * share
+    whole: Floats = texture * (1 - share) + other * share
+    return whole
 
 
 def oval_mask(shrink_top: float, shrink_sides: float, shrink_chin: float, feather: float) -> Floats:
-    """(HEIGHT, WIDTH) 1 inside the face's oval shrunk about the middle of the nose, softened by `feather` texture widths."""
+    """(HEIGHT, WIDTH) 1 inside the face's oval shrunk about the middle of the nose, softened by `feather` texture
+    widths."""
     layout = texture_points()
     middle = layout[[1, 6, 168]].mean(0)
     rim = layout[topology.OVAL] - middle
@@ -165,7 +172,8 @@ def _soft_polygon(points: Floats, feather: float) -> Floats:
 
 def _soften(mask: Floats, feather: float) -> Floats:
     side = max(int(feather * WIDTH), 1) | 1
-    return cv2.blur(cv2.blur(mask, (side, side)), (side, side))
+    soft: Floats = cv2.blur(cv2.blur(mask, (side, side)), (side, side))
+    return soft
 
 
 def above_brows(ramp: float) -> Floats:
@@ -207,7 +215,8 @@ def _skin_likelihood(texture: Floats) -> Floats:
     distance = (((features - middle) / spread) ** 2).sum(-1)
     likelihood: Floats = np.clip((16 - distance) / 9, 0, 1).astype(np.float32)
     # Single dark strands belong to the hair around them.
-    return cv2.GaussianBlur(cv2.erode(likelihood, np.ones((5, 5))), (0, 0), 4)
+    calm: Floats = cv2.GaussianBlur(cv2.erode(likelihood, np.ones((5, 5))), (0, 0), 4)
+    return calm
 
 
 def _even_light(texture: Floats) -> Floats:

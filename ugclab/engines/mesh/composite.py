@@ -1,7 +1,7 @@
 """Wearing the face: warp the texture onto a frame's planes, take the scene's light, keep the wearer's eyes and mouth.
 
-Everything that varies slowly (where the texture looks, masks, light) lives on a small grid that turns with the face; only the
-final look-up and blend touch pixels, and only inside the face's rectangle of the YUV planes.
+Everything that varies slowly (where the texture looks, masks, light) lives on a small grid that turns with the face;
+only the final look-up and blend touch pixels, and only inside the face's rectangle of the YUV planes.
 """
 
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ class Wearer:
         self._codes: Codes | None = None
         self._luma = self._chroma = self._soft = np.empty(0, np.float32)
         self._bands: list[Floats] = []
-        self._tones: Floats | None = None
+        self._tones = np.array([0, 235], np.float32)
         self._light: Floats | None = None
         self._hair: Floats | None = None
         self._crispness: Floats | None = None
@@ -108,7 +108,7 @@ class Wearer:
         rect = _rectangle(mesh, to_grid, picture)
         if rect is None:
             return False
-        on_grid = mesh[:, :2] @ to_grid[:, :2].T + to_grid[:, 2]
+        on_grid = (mesh[:, :2] @ to_grid[:, :2].T + to_grid[:, 2]).astype(np.float32)
         looks, covered = inverse_map(on_grid, self._points, GRID, depth=mesh[:, 2])
         weights = cv2.remap(self._masks, looks, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         # Where the mesh ends against the background the mask must end softly too, wherever the texture's own mask is.
@@ -185,7 +185,9 @@ class Wearer:
         for i, limits in enumerate(CRISPNESS_LIMITS):
             band, mine = layers[i] - layers[i + 1], self._bands[i]
             ours = cv2.remap(mine, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) * gain
-            ratio = np.sqrt(float((band * band * skin).sum() / total) / max(float((ours * ours * skin).sum() / total), 1e-3))
+            ratio = np.sqrt(
+                float((band * band * skin).sum() / total) / max(float((ours * ours * skin).sum() / total), 1e-3)
+            )
             ratios.append(np.clip(1.05 * ratio, *limits))
         crispness = np.array(ratios, np.float32)
         old = self._crispness
@@ -198,24 +200,33 @@ class Wearer:
 
     def _running_light(self, here: Floats, looks: Floats, weight: Floats, black: float) -> Floats:
         """(LIGHT_GRID height, width, 3): gain of luma, and shifts of U/Y and V/Y, low-passed in space and time."""
-        there = cv2.remap(self._soft, cv2.resize(looks, LIGHT_GRID, interpolation=cv2.INTER_AREA), None, cv2.INTER_LINEAR)
+        there = cv2.remap(
+            self._soft, cv2.resize(looks, LIGHT_GRID, interpolation=cv2.INTER_AREA), None, cv2.INTER_LINEAR
+        )
         w = weight[..., None]
         stats = np.concatenate([here, there - np.array([black, 128, 128], np.float32)], axis=2)
         broad = stats * w
         side = 9
-        broad = np.dstack([cv2.blur(cv2.blur(np.ascontiguousarray(broad[..., k : k + 3]), (side, side)), (side, side)) for k in (0, 3)])
+        broad = np.dstack(
+            [
+                cv2.blur(cv2.blur(np.ascontiguousarray(broad[..., k : k + 3]), (side, side)), (side, side))
+                for k in (0, 3)
+            ]
+        )
         total = cv2.blur(cv2.blur(w, (side, side)), (side, side))[..., None]
         mean = (stats * w).sum((0, 1)) / max(float(w.sum()), 1e-3)
         # Where no skin is near, the face's mean stands in.
         broad = (broad + 0.02 * mean) / (total + 0.02)
         ours, theirs = np.maximum(broad[..., 0], 2.0), np.maximum(broad[..., 3], 2.0)
         gain = np.clip(ours / theirs, *GAIN_LIMITS)
-        light = np.dstack([gain, broad[..., 1] / ours - broad[..., 4] / theirs, broad[..., 2] / ours - broad[..., 5] / theirs])
+        light = np.dstack(
+            [gain, broad[..., 1] / ours - broad[..., 4] / theirs, broad[..., 2] / ours - broad[..., 5] / theirs]
+        )
         light = light.astype(np.float32)
         skin = here[..., 0][weight > 0.3]
         tones = np.percentile(skin, (2, 98)).astype(np.float32) if skin.size > 20 else np.array([0, 235], np.float32)
         self._light = _running(self._light, light)
-        self._tones = _running(self._tones, tones)
+        self._tones = _running(self._tones if self._count else None, tones)
         return self._light
 
     def _paint(
@@ -286,7 +297,10 @@ class Wearer:
                 continue
             affine = np.array([[1, 0, x0 - move[0]], [0, 1, y0 - move[1]]], np.float32)
             carried[y0:y1, x0:x1] = cv2.warpAffine(
-                target, affine, (int(x1 - x0), int(y1 - y0)), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                target,
+                affine,
+                (int(x1 - x0), int(y1 - y0)),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_REPLICATE,
             )
         return carried
@@ -295,7 +309,7 @@ class Wearer:
         points = self._mesh[ring, :2]
         low, high = points.min(0), points.max(0)
         margin = (high - low).max() * reach * 0.5
-        return np.concatenate([low - margin, high + margin]) / step
+        return np.concatenate([low - margin, high + margin]).astype(np.float32) / np.float32(step)
 
 
 def _running(old: Floats | None, new: Floats) -> Floats:

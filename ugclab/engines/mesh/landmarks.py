@@ -1,4 +1,5 @@
-"""468 landmarks of a face: MediaPipe's face mesh (Kartynnik et al., 2019) on LiteRT, and the window it looks through."""
+"""468 landmarks of a face: MediaPipe's face mesh (Kartynnik et al., 2019) on LiteRT, and the window it looks
+through."""
 
 from dataclasses import dataclass
 from pathlib import Path

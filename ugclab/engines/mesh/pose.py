@@ -1,4 +1,5 @@
-"""Where a face is and how it is turned: a similarity between a shape in the face's own frame and landmarks in a picture."""
+"""Where a face is and how it is turned: a similarity between a shape in the face's own frame and landmarks in a
+picture."""
 
 from dataclasses import dataclass
 
@@ -21,17 +22,17 @@ class Pose:
 
     def apply(self, shape: Floats) -> Floats:
         """Shape (n, 3) to picture (n, 3)."""
-        moved: Floats = (shape @ self.rotation.T) * np.float32(self.scale) + self.centre
-        return moved
+        return self.turn(shape) + self.centre
 
     def turn(self, vectors: Floats) -> Floats:
         """Displacements (n, 3) of the shape to displacements in the picture."""
-        turned: Floats = (vectors @ self.rotation.T) * np.float32(self.scale)
+        turned: Floats = np.float32(self.scale) * (vectors @ self.rotation.T)
         return turned
 
     def invert(self, points: Floats) -> Floats:
         """Picture (n, 3) to shape (n, 3)."""
-        shape: Floats = ((points - self.centre) @ self.rotation) / np.float32(self.scale)
+        centred: Floats = points - self.centre
+        shape: Floats = np.float32(1 / self.scale) * (centred @ self.rotation)
         return shape
 
     @property
@@ -58,7 +59,8 @@ def _rigidity() -> Floats:
     weights[shape[:, 1] > mouth[1] - 0.25] = 0.15
     for ring in (topology.RIGHT_EYE, topology.LEFT_EYE, topology.RIGHT_BROW, topology.LEFT_BROW):
         weights[ring] = 0.3
-    return weights / weights.sum()
+    share: Floats = weights / weights.sum()
+    return share
 
 
 RIGIDITY = _rigidity()

@@ -5,7 +5,7 @@ Only the window is ever converted: a frame's other pixels never leave YUV.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -26,13 +26,27 @@ LUMA_WEIGHTS = {
 }
 
 
+Plane = NDArray[np.uint8] | NDArray[np.uint16]
+
+
 class Picture(Protocol):
     """What is looked at: planar 4:2:0 with its colour (media.frames.Frame is one)."""
 
-    y: NDArray[np.uint8] | NDArray[np.uint16]
-    u: NDArray[np.uint8] | NDArray[np.uint16]
-    v: NDArray[np.uint8] | NDArray[np.uint16]
-    colour: Colour
+    @property
+    def y(self) -> Plane:
+        """Luma, (height, width)."""
+
+    @property
+    def u(self) -> Plane:
+        """Blue difference, half as wide and high, rounded up."""
+
+    @property
+    def v(self) -> Plane:
+        """Red difference, likewise."""
+
+    @property
+    def colour(self) -> Colour:
+        """What the code values mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +61,8 @@ class Codes:
 
 @lru_cache(maxsize=16)
 def codes(matrix: str, full_range: bool, bit_depth: int, height: int) -> Codes:
-    """Conversion for one kind of footage; an untagged file is BT.709 from 720 lines up and BT.601 below, as players do."""
+    """Conversion for one kind of footage; an untagged file is BT.709 from 720 lines up and BT.601 below, as players
+    do."""
     kr, kb = LUMA_WEIGHTS.get(matrix) or LUMA_WEIGHTS["bt709" if height >= 720 else "smpte170m"]
     kg = 1 - kr - kb
     y_gain, c_gain, black = (1 / 255, 1 / 255, 0.0) if full_range else (1 / 219, 1 / 224, 16.0)
@@ -72,8 +87,9 @@ def codes_of(picture: Picture) -> Codes:
 def window(picture: Picture, to_window: Floats, size: tuple[int, int], *, fill: float | None = None) -> Floats:
     """See a picture through an affine window.
 
-    `to_window` (2, 3) maps picture pixels to window pixels; `size` is (width, height). Returns YUV in 8-bit code values,
-    float32 (height, width, 3). Outside the picture its edge is repeated, or `fill` (luma; neutral chroma) is shown.
+    `to_window` (2, 3) maps picture pixels to window pixels; `size` is (width, height). Returns YUV in 8-bit code
+    values, float32 (height, width, 3). Outside the picture its edge is repeated, or `fill` (luma; neutral chroma) is
+    shown.
     """
     half = np.array(to_window, dtype=np.float32)
     # Chroma sample (i, j) lies at luma (2i + 0.5, 2j + 0.5) of the pixel grid: between its four luma samples.
@@ -87,12 +103,12 @@ def window(picture: Picture, to_window: Floats, size: tuple[int, int], *, fill: 
     for plane, affine, neutral in ((picture.y, to_window, fill), (picture.u, half, 128.0), (picture.v, half, 128.0)):
         planes.append(_shrink_warp(plane, affine, size, border, (neutral or 0.0) * scale, shrink))
     stacked: Floats = cv2.merge(planes).astype(np.float32)
-    return stacked if scale == 1 else stacked / scale
+    return stacked if scale == 1 else stacked / np.float32(scale)
 
 
 def _shrink_warp(
     plane: NDArray[np.generic], affine: Floats, size: tuple[int, int], border: int, fill: float, shrink: float
-) -> NDArray[np.generic]:
+) -> Any:
     if shrink < 0.5:
         # Crop what the window can see, halve it until bilinear taps touch every pixel, then warp.
         inverse = cv2.invertAffineTransform(affine)
@@ -144,7 +160,7 @@ class Still:
         height, width = rgb.shape[:2]
         rgb = cv2.copyMakeBorder(rgb, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
         colour = Colour(primaries="bt709", transfer="iec61966-2-1", matrix="bt709", full_range=True)
-        yuv = to_yuv(rgb.astype(np.float32) / 255, codes("bt709", True, 8, height))
+        yuv = to_yuv(np.divide(rgb, 255, dtype=np.float32), codes("bt709", True, 8, height))
         whole = np.clip(np.rint(yuv), 0, 255).astype(np.uint8)
         half = (rgb.shape[1] // 2, rgb.shape[0] // 2)
         u, v = (cv2.resize(np.ascontiguousarray(whole[..., i]), half, interpolation=cv2.INTER_AREA) for i in (1, 2))

@@ -1,4 +1,5 @@
-"""Whose face it is, as geometry: what separates the avatar's shape from the clip's, computed once and worn in every frame."""
+"""Whose face it is, as geometry: what separates the avatar's shape from the clip's, computed once and worn in every
+frame."""
 
 from dataclasses import dataclass
 
@@ -8,7 +9,8 @@ from ugclab.engines.mesh import pose, topology
 from ugclab.engines.mesh.topology import Floats
 
 STRENGTH = 0.8
-"""How much of the difference is worn. Without it an identity that should be 0.51 away stays 0.63 away (dlib's ResNet)."""
+"""How much of the difference is worn. Without it an identity that should be 0.51 away stays 0.63 away (dlib's
+ResNet)."""
 RIM = 0.45
 """The difference fades to nothing over this distance from the face's oval (canonical units; half a face is 1.4)."""
 MAX_SHIFT = 0.16

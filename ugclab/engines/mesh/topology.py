@@ -1,7 +1,8 @@
 """The face mesh itself: triangles, mirror pairs, a mean shape, and which landmarks make which feature.
 
-`topology.npz` holds the 852 triangles of MediaPipe's published tessellation (Apache-2.0) plus 46 that close eyes and mouth,
-all wound the same way, and a mean shape with its mirror pairs, averaged from the landmark model's own output on frontal faces.
+`topology.npz` holds the 852 triangles of MediaPipe's published tessellation (Apache-2.0) plus 46 that close eyes and
+mouth, all wound the same way, and a mean shape with its mirror pairs, averaged from the landmark model's own output
+on frontal faces.
 """
 
 from functools import cache
@@ -14,8 +15,44 @@ Ints = NDArray[np.intp]
 Floats = NDArray[np.float32]
 
 OVAL = np.array(
-    "10 338 297 332 284 251 389 356 454 323 361 288 397 365 379 378 400 377 152 148 176 149 150 136 172 58 132 93 234 127 "
-    "162 21 54 103 67 109".split(),
+    [
+        "10",
+        "338",
+        "297",
+        "332",
+        "284",
+        "251",
+        "389",
+        "356",
+        "454",
+        "323",
+        "361",
+        "288",
+        "397",
+        "365",
+        "379",
+        "378",
+        "400",
+        "377",
+        "152",
+        "148",
+        "176",
+        "149",
+        "150",
+        "136",
+        "172",
+        "58",
+        "132",
+        "93",
+        "234",
+        "127",
+        "162",
+        "21",
+        "54",
+        "103",
+        "67",
+        "109",
+    ],
     dtype=np.intp,
 )
 RIGHT_EYE = np.array([33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7], dtype=np.intp)
@@ -64,7 +101,8 @@ def adjacency() -> Floats:
     matrix = np.zeros((len(canonical()), len(canonical())), np.float32)
     for a, b, c in triangles():
         matrix[[a, b, c, b, c, a], [b, c, a, a, b, c]] = 1
-    return matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    averaging: Floats = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    return averaging
 
 
 def openness(points: Floats, gap: tuple[int, int, int, int]) -> float:

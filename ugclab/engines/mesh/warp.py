@@ -15,9 +15,10 @@ def inverse_map(
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Rasterise the mesh at `points` and read off `targets`.
 
-    `points` (468, 2) in grid cells, `targets` (468, 2) where each landmark lies in what will be sampled, `size` (width, height)
-    of the grid, `depth` (468,) growing away from the camera: far triangles are painted first. Back faces are left out when
-    `cull`. Returns the map (height, width, 2) and which cells are covered; the rest continue the mesh by its best affine.
+    `points` (468, 2) in grid cells, `targets` (468, 2) where each landmark lies in what will be sampled, `size`
+    (width, height) of the grid, `depth` (468,) growing away from the camera: far triangles are painted first. Back
+    faces are left out when `cull`. Returns the map (height, width, 2) and which cells are covered; the rest continue
+    the mesh by its best affine.
     """
     tris = topology.triangles()
     corners = points[tris]  # (n, 3, 2)
