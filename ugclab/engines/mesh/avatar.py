@@ -176,10 +176,13 @@ def _soften(mask: Floats, feather: float) -> Floats:
     return soft
 
 
-def above_brows(ramp: float) -> Floats:
-    """(HEIGHT, WIDTH) 1 on forehead and temples, 0 below the upper edge of the brows, over `ramp` px."""
-    layout = texture_points()
-    line = layout[np.array([127, 70, 63, 105, 66, 107, 9, 336, 296, 334, 293, 300, 356])]
+UPPER_BROWS = np.array([127, 70, 63, 105, 66, 107, 9, 336, 296, 334, 293, 300, 356], dtype=np.intp)
+LOWER_BROWS = np.array([127, 46, 53, 52, 65, 55, 8, 285, 295, 282, 283, 276, 356], dtype=np.intp)
+
+
+def above(landmarks: NDArray[np.intp], ramp: float) -> Floats:
+    """(HEIGHT, WIDTH) 1 above a line of landmarks from left to right, 0 below, over `ramp` px."""
+    line = texture_points()[landmarks]
     columns = np.interp(np.arange(WIDTH), line[:, 0], line[:, 1]).astype(np.float32)
     rows = np.arange(HEIGHT, dtype=np.float32)[:, None]
     upper: Floats = np.clip((columns - rows) / ramp, 0, 1)
@@ -189,8 +192,10 @@ def above_brows(ramp: float) -> Floats:
 def _fill_outside(texture: Floats) -> Floats:
     """Replace hair, collar and background beyond 0.86 of the oval by skin carried outwards from inside it."""
     inside = oval_mask(0.86, 0.86, 0.9, 0.03)
-    # The forehead is skin only where it looks like the cheeks: a fringe is hair inside the oval.
-    keep = inside * (1 - above_brows(6) * (1 - _skin_likelihood(texture)))
+    # Above the eyes only what looks like the cheeks, or is a brow, is face: a fringe is hair inside the oval.
+    brows = np.maximum(*(ring_mask(ring, (1.12, 1.5), 0.015) for ring in (topology.RIGHT_BROW, topology.LEFT_BROW)))
+    hair = above(LOWER_BROWS, 6) * (1 - _skin_likelihood(texture)) * (1 - brows)
+    keep = inside * (1 - hair)
     filled = texture
     # Push-pull by widening blurs: each pass fills what the narrower one could not reach.
     for sigma in (5, 12, 28, 70):
@@ -252,8 +257,8 @@ def _even_light(texture: Floats) -> Floats:
     chroma = lit / luma[..., None]
     mean = (chroma * weight[..., None]).sum((0, 1)) / weight.sum()
     patches = np.stack([broad(chroma[..., i], sigma) for i in range(3)], axis=-1)
-    # Broad tints keep 0.3 of their deviation, what is left of the local ones 0.8.
-    chroma = mean + 0.3 * (patches - mean) + 0.8 * (chroma - patches)
+    # Broad tints keep 0.25 of their deviation, what is left of the local ones 0.6: a blush doubles on pale skin.
+    chroma = mean + 0.25 * (patches - mean) + 0.6 * (chroma - patches)
     chroma /= np.maximum(chroma @ np.array([0.2126, 0.7152, 0.0722], np.float32), 0.05)[..., None]
     evened: Floats = np.clip(chroma * luma[..., None], 0, 1).astype(np.float32)
     return evened

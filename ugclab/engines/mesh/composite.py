@@ -13,18 +13,20 @@ from numpy.typing import NDArray
 from ugclab.engines.mesh import avatar as worn
 from ugclab.engines.mesh import topology
 from ugclab.engines.mesh.pose import Pose
-from ugclab.engines.mesh.sampling import Codes, Picture, codes_of, to_yuv, window
+from ugclab.engines.mesh.sampling import Codes, Picture, Plane, codes_of, to_yuv, window
 from ugclab.engines.mesh.shape import Delta
 from ugclab.engines.mesh.topology import Floats
 from ugclab.engines.mesh.warp import inverse_map
 
-GRID = (88, 104)
-"""Cells (width, height) of the face grid: 3.4 px each for a face 300 px wide."""
+GRID = (76, 90)
+"""Cells (width, height) of the face grid: 4.5 px each for a face 300 px wide."""
 GRID_SPAN = 3.05
 """Canonical units over the grid's width; a face is 2.7 wide."""
 LIGHT_GRID = (44, 52)
-MEMORY = 0.15
-"""Share of a new frame in the running light: colour pumps without it."""
+LIGHT_EVERY = 2
+MEMORY = 0.28
+"""Share of a new look in the running light, every LIGHT_EVERY frames: colour pumps without it."""
+CRISPNESS_EVERY = 10
 GAIN_LIMITS = (0.4, 2.5)
 BANDS = (1.6, 5.0, 14.0)
 """Standard deviations in texture px that part pores and lashes, wrinkles, folds, and form."""
@@ -74,7 +76,7 @@ def masks() -> Masks:
     ):
         features = np.maximum(features, worn.ring_mask(ring, grow, 0.02))
     light = worn.oval_mask(0.86, 0.9, 0.94, 0.02) * (1 - features)
-    return Masks(worn.oval_mask(0.80, 0.91, 0.94, 0.05), own, light, worn.above_brows(10))
+    return Masks(worn.oval_mask(0.80, 0.91, 0.94, 0.05), own, light, worn.above(worn.UPPER_BROWS, 10))
 
 
 class Wearer:
@@ -88,11 +90,10 @@ class Wearer:
         shared = masks()
         self._masks = cv2.merge([shared.face, shared.own, shared.light, shared.forehead])
         self._codes: Codes | None = None
-        self._luma = self._chroma = self._soft = np.empty(0, np.float32)
+        self._luma = self._tint = self._soft = np.empty(0, np.float32)
         self._bands: list[Floats] = []
         self._tones = np.array([0, 235], np.float32)
-        self._light: Floats | None = None
-        self._hair: Floats | None = None
+        self._light = self._hair = np.empty(0, np.float32)
         self._crispness: Floats | None = None
         self._count = 0
         self._mesh = np.empty((0, 3), np.float32)
@@ -105,7 +106,7 @@ class Wearer:
         self._prepare(picture)
         mesh = self._mesh = points + pose.turn(self._delta.points)
         to_grid = _grid_affine(pose)
-        rect = _rectangle(mesh, to_grid, picture)
+        rect = _rectangle(mesh, picture)
         if rect is None:
             return False
         on_grid = (mesh[:, :2] @ to_grid[:, :2].T + to_grid[:, 2]).astype(np.float32)
@@ -114,18 +115,37 @@ class Wearer:
         # Where the mesh ends against the background the mask must end softly too, wherever the texture's own mask is.
         edge = cv2.blur(cv2.blur(cv2.erode(covered.astype(np.float32), np.ones((5, 5))), (5, 5)), (5, 5))
         alpha = weights[..., 0] * edge * np.float32(strength)
-        here = cv2.resize(window(picture, to_grid, GRID), LIGHT_GRID, interpolation=cv2.INTER_AREA)
-        small = cv2.resize(weights, LIGHT_GRID, interpolation=cv2.INTER_AREA)
-        seen = small[..., 2] * cv2.resize(covered.astype(np.float32), LIGHT_GRID, interpolation=cv2.INTER_AREA)
-        black = 0.0 if picture.colour.full_range else 16.0
-        here -= np.array([black, 128, 128], np.float32)
-        hair = self._running_hair(here, seen, small[..., 3])
-        alpha *= 1 - cv2.resize(hair, GRID, interpolation=cv2.INTER_LINEAR)
-        light = self._running_light(here, looks, seen * (1 - hair), black)
-        self._match_crispness(picture, rect, to_grid, looks, weights[..., 2], light)
-        self._paint(picture, rect, to_grid, looks, alpha, weights[..., 1], light, pose)
+        if self._count % LIGHT_EVERY == 0:
+            self._look(picture, to_grid, looks, weights, covered)
+        if self._count % CRISPNESS_EVERY == 0:
+            self._match_crispness(picture, to_grid, looks, weights[..., 2])
+        alpha *= 1 - self._hair
+        blend = (alpha, np.ascontiguousarray(weights[..., 1]), np.ascontiguousarray(self._light[..., 0]))
+        self._paint(picture, rect, to_grid, looks, blend, pose)
         self._count += 1
         return True
+
+    def _look(
+        self, picture: Picture, to_grid: Floats, looks: Floats, weights: Floats, covered: NDArray[np.bool_]
+    ) -> None:
+        """Bring the running light, tones and hair up to date with this frame."""
+        black = 0.0 if picture.colour.full_range else 16.0
+        shrink = np.float32(LIGHT_GRID[0] / GRID[0])
+        here = window(picture, to_grid * shrink, LIGHT_GRID) - np.array([black, 128, 128], np.float32)
+        small = cv2.resize(weights, LIGHT_GRID, interpolation=cv2.INTER_AREA)
+        seen = small[..., 2] * cv2.resize(covered.astype(np.float32), LIGHT_GRID, interpolation=cv2.INTER_AREA)
+        hair = self._hair_over(here, seen, small[..., 3])
+        there = cv2.remap(
+            self._soft, cv2.resize(looks, LIGHT_GRID, interpolation=cv2.INTER_AREA), None, cv2.INTER_LINEAR
+        )
+        there -= np.array([black, 128, 128], np.float32)
+        light = _light(here, there, seen * (1 - hair))
+        skin = here[..., 0][seen > 0.3]
+        tones = np.percentile(skin, (2, 98)).astype(np.float32) if skin.size > 20 else np.array([0, 235], np.float32)
+        first = self._count == 0
+        self._tones = _running(None if first else self._tones, tones)
+        self._hair = _running(None if first else self._hair, cv2.resize(hair, GRID, interpolation=cv2.INTER_LINEAR))
+        self._light = _running(None if first else self._light, cv2.resize(light, GRID, interpolation=cv2.INTER_LINEAR))
 
     def _prepare(self, picture: Picture) -> None:
         conversion = codes_of(picture)
@@ -139,11 +159,13 @@ class Wearer:
         self._luma = luma
         chroma = np.ascontiguousarray(yuv[..., 1:])
         broad = cv2.GaussianBlur(chroma, (0, 0), 14.0)
-        self._chroma = broad + np.float32(TINT) * (cv2.GaussianBlur(chroma, (0, 0), 1.0) - broad)
+        tint = broad + np.float32(TINT) * (cv2.GaussianBlur(chroma, (0, 0), 1.0) - broad)
         self._soft = cv2.GaussianBlur(yuv, (0, 0), 3.0)
+        self._tint = np.dstack([tint, self._soft[..., 0]])
 
-    def _running_hair(self, here: Floats, skin: Floats, forehead: Floats) -> Floats:
-        """(LIGHT_GRID height, width) how likely the wearer's hair covers forehead and temples, running."""
+    @staticmethod
+    def _hair_over(here: Floats, skin: Floats, forehead: Floats) -> Floats:
+        """(LIGHT_GRID height, width) how likely the wearer's hair covers forehead and temples."""
         sure = skin * (1 - forehead)
         luma = np.log(np.maximum(here[..., 0], 4.0))
         tint = here[..., 1:] / np.maximum(here[..., :1], 12.0)
@@ -153,29 +175,18 @@ class Wearer:
         spread = np.sqrt((((features - middle) ** 2) * sure[..., None]).sum((0, 1)) / total)
         spread = np.clip(spread, (0.15, 0.03, 0.03), (0.30, 0.08, 0.08))
         distance = (((features - middle) / spread) ** 2).sum(-1)
-        hair = cv2.blur((np.clip((distance - 7) / 8, 0, 1) * forehead).astype(np.float32), (3, 3))
-        self._hair = _running(self._hair, hair)
-        return self._hair
+        hair: Floats = cv2.blur((np.clip((distance - 7) / 8, 0, 1) * forehead).astype(np.float32), (3, 3))
+        return hair
 
-    def _match_crispness(
-        self,
-        picture: Picture,
-        rect: tuple[int, int, int, int],
-        to_grid: Floats,
-        looks: Floats,
-        weight: Floats,
-        light: Floats,
-    ) -> None:
+    def _match_crispness(self, picture: Picture, to_grid: Floats, looks: Floats, weight: Floats) -> None:
         """Bring the texture's fine detail to the footage's, by their energies on skin; now and then, running."""
-        if self._count % 5:
-            return
         scale = float(np.sqrt(abs(np.linalg.det(to_grid[:, :2]))))
         side = max(1.0, min(3.0, 1 / scale / 1.0))  # look at up to three pixels a cell
         size = (int(GRID[0] * side), int(GRID[1] * side))
         zoom = to_grid * np.float32(side)
         target = window(picture, zoom, size)[..., 0]
         maps = cv2.resize(looks, size, interpolation=cv2.INTER_LINEAR)
-        gain = cv2.resize(light[..., 0], size, interpolation=cv2.INTER_LINEAR)
+        gain = cv2.resize(self._light[..., 0], size, interpolation=cv2.INTER_LINEAR)
         skin = cv2.resize(weight, size, interpolation=cv2.INTER_LINEAR) ** 2
         total = max(float(skin.sum()), 1e-3)
         # The bands in pixels of this view, from their size in the texture.
@@ -198,129 +209,120 @@ class Wearer:
             for share, detail in zip(new, self._bands, strict=False):
                 self._luma += share * detail
 
-    def _running_light(self, here: Floats, looks: Floats, weight: Floats, black: float) -> Floats:
-        """(LIGHT_GRID height, width, 3): gain of luma, and shifts of U/Y and V/Y, low-passed in space and time."""
-        there = cv2.remap(
-            self._soft, cv2.resize(looks, LIGHT_GRID, interpolation=cv2.INTER_AREA), None, cv2.INTER_LINEAR
-        )
-        w = weight[..., None]
-        stats = np.concatenate([here, there - np.array([black, 128, 128], np.float32)], axis=2)
-        broad = stats * w
-        side = 9
-        broad = np.dstack(
-            [
-                cv2.blur(cv2.blur(np.ascontiguousarray(broad[..., k : k + 3]), (side, side)), (side, side))
-                for k in (0, 3)
-            ]
-        )
-        total = cv2.blur(cv2.blur(w, (side, side)), (side, side))[..., None]
-        mean = (stats * w).sum((0, 1)) / max(float(w.sum()), 1e-3)
-        # Where no skin is near, the face's mean stands in.
-        broad = (broad + 0.02 * mean) / (total + 0.02)
-        ours, theirs = np.maximum(broad[..., 0], 2.0), np.maximum(broad[..., 3], 2.0)
-        gain = np.clip(ours / theirs, *GAIN_LIMITS)
-        light = np.dstack(
-            [gain, broad[..., 1] / ours - broad[..., 4] / theirs, broad[..., 2] / ours - broad[..., 5] / theirs]
-        )
-        light = light.astype(np.float32)
-        skin = here[..., 0][weight > 0.3]
-        tones = np.percentile(skin, (2, 98)).astype(np.float32) if skin.size > 20 else np.array([0, 235], np.float32)
-        self._light = _running(self._light, light)
-        self._tones = _running(self._tones if self._count else None, tones)
-        return self._light
-
     def _paint(
         self,
         picture: Picture,
         rect: tuple[int, int, int, int],
         to_grid: Floats,
         looks: Floats,
-        alpha: Floats,
-        own: Floats,
-        light: Floats,
+        blend: tuple[Floats, Floats, Floats],
         pose: Pose,
     ) -> None:
+        """Look the face up at full resolution and blend it in; `blend` holds alpha, the own share and the gain."""
         left, top, width, height = rect
         black = np.float32(0.0 if picture.colour.full_range else 16.0)
-        scale = np.float32(1 << (picture.colour.bit_depth - 8))
         local = to_grid.copy()
         local[:, 2] += to_grid[:, 0] * left + to_grid[:, 1] * top
         inverse = cv2.invertAffineTransform(local)
-
-        def spread(grid: Floats) -> Floats:
-            out: Floats = cv2.warpAffine(grid, inverse, (width, height), flags=cv2.INTER_LINEAR)
-            return out
-
-        maps = spread(looks)
-        blend = spread(cv2.merge([alpha, alpha * own]))
-        shade = spread(cv2.resize(light, GRID, interpolation=cv2.INTER_LINEAR))
+        maps = cv2.warpAffine(looks, inverse, (width, height), flags=cv2.INTER_LINEAR)
+        alpha, own, gain = (cv2.warpAffine(part, inverse, (width, height), flags=cv2.INTER_LINEAR) for part in blend)
 
         y = picture.y[top : top + height, left : left + width]
-        target = y.astype(np.float32) / scale if scale != 1 else y.astype(np.float32)
+        target = y.astype(np.float32)
+        scale = np.float32(1 << (picture.colour.bit_depth - 8))
         face = cv2.remap(self._luma, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        face = (face - black) * shade[..., 0]
+        face -= black
+        face *= gain
         dark, bright = self._tones
         np.minimum(face, face * SHOULDER + np.float32(bright * (1 - SHOULDER)), out=face)
         np.maximum(face, face * TOE + np.float32(dark * (1 - TOE)), out=face)
         face += black
-        carried = self._carried(target, rect, pose, 1)
-        mixed = face + (carried - face) * (blend[..., 1] / np.maximum(blend[..., 0], 1e-4))
-        result = target + (mixed - target) * blend[..., 0]
-        _store(y, result, blend[..., 0], scale)
+        if scale != 1:
+            face *= scale
+        moves = self._moves(pose, left, top)
+        _keep_own(face, target, own, moves, 1)
+        _blend(y, target, face, alpha)
 
-        maps, blend, shade = (np.ascontiguousarray(part[::2, ::2]) for part in (maps, blend, shade))
-        luma = cv2.remap(self._soft, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[..., 0] - black
-        tint = cv2.remap(self._chroma, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        keep = blend[..., 1] / np.maximum(blend[..., 0], 1e-4)
+        # Chroma: every second cell of the same maps, and the tint it needs from the grid.
+        maps, alpha, own, gain = (np.ascontiguousarray(part[::2, ::2]) for part in (maps, alpha, own, gain))
+        half = inverse / 2
+        tints = cv2.warpAffine(self._light[..., 1:], half, alpha.shape[::-1], flags=cv2.INTER_LINEAR)
+        looked = cv2.remap(self._tint, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        luma = looked[..., 2] - black
         for index, plane in enumerate((picture.u, picture.v)):
-            part = plane[top // 2 : top // 2 + blend.shape[0], left // 2 : left // 2 + blend.shape[1]]
-            target = part.astype(np.float32) / scale if scale != 1 else part.astype(np.float32)
-            face = shade[..., 0] * ((tint[..., index] - 128) + shade[..., 1 + index] * luma) + 128
-            carried = self._carried(target, rect, pose, 2)
-            mixed = face + (carried - face) * keep
-            _store(part, target + (mixed - target) * blend[..., 0], blend[..., 0], scale)
+            part = plane[top // 2 : top // 2 + alpha.shape[0], left // 2 : left // 2 + alpha.shape[1]]
+            target = part.astype(np.float32)
+            face = gain * ((looked[..., index] - 128) + tints[..., index] * luma) + 128
+            if scale != 1:
+                face *= scale
+            _keep_own(face, target, own, moves, 2)
+            _blend(part, target, face, alpha)
 
-    def _carried(self, target: Floats, rect: tuple[int, int, int, int], pose: Pose, step: int) -> Floats:
-        """The target with its eyes and mouth carried to where the avatar's are."""
-        carried = target.copy()
-        left, top = rect[0] / step, rect[1] / step
-        for ring, shift, reach in (
-            (topology.RIGHT_EYE, self._delta.right_eye, 1.1),
-            (topology.LEFT_EYE, self._delta.left_eye, 1.1),
-            (topology.OUTER_LIPS, self._delta.mouth, 0.5),
-        ):
-            move = pose.turn(shift[None])[0, :2] / step
-            box = self._mesh_box(ring, reach, step) - np.array([left, top, left, top], np.float32)
-            x0, y0 = np.maximum(np.floor(box[:2]).astype(int), 0)
-            x1, y1 = np.minimum(np.ceil(box[2:]).astype(int), target.shape[::-1])
-            if x1 - x0 < 2 or y1 - y0 < 2:
-                continue
-            affine = np.array([[1, 0, x0 - move[0]], [0, 1, y0 - move[1]]], np.float32)
-            carried[y0:y1, x0:x1] = cv2.warpAffine(
-                target,
-                affine,
-                (int(x1 - x0), int(y1 - y0)),
-                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-        return carried
+    def _moves(self, pose: Pose, left: int, top: int) -> list[tuple[Floats, Floats]]:
+        """Boxes (x0, y0, x1, y1) round the wearer's eyes and mouth, and how far (dx, dy) each is carried, in px."""
+        delta = self._delta
+        shifts = pose.turn(np.stack([delta.right_eye, delta.left_eye, delta.mouth]))[:, :2]
+        moves = []
+        for ring, shift in zip((topology.RIGHT_EYE, topology.LEFT_EYE, topology.OUTER_LIPS), shifts, strict=True):
+            points = self._mesh[ring, :2] - np.array([left, top], np.float32)
+            low, high = points.min(0), points.max(0)
+            margin = 0.45 * (high - low).max()
+            moves.append((np.concatenate([low - margin, high + margin]), shift))
+        return moves
 
-    def _mesh_box(self, ring: topology.Ints, reach: float, step: int) -> Floats:
-        points = self._mesh[ring, :2]
-        low, high = points.min(0), points.max(0)
-        margin = (high - low).max() * reach * 0.5
-        return np.concatenate([low - margin, high + margin]).astype(np.float32) / np.float32(step)
+
+def _keep_own(face: Floats, target: Floats, own: Floats, moves: list[tuple[Floats, Floats]], step: int) -> None:
+    """Put the wearer's own eyes and mouth over the face, carried to where the avatar's are (a plane of 1 / `step`)."""
+    for box, shift in moves:
+        x0, y0 = np.maximum(np.floor(box[:2] / step).astype(int), 0)
+        x1, y1 = np.minimum(np.ceil(box[2:] / step).astype(int), target.shape[::-1])
+        if x1 - x0 < 2 or y1 - y0 < 2:
+            continue
+        affine = np.array([[1, 0, x0 - shift[0] / step], [0, 1, y0 - shift[1] / step]], np.float32)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        carried = cv2.warpAffine(
+            target, affine, (int(x1 - x0), int(y1 - y0)), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        part = face[y0:y1, x0:x1]
+        carried -= part
+        carried *= own[y0:y1, x0:x1]
+        part += carried
+
+
+def _blend(plane: Plane, target: Floats, face: Floats, alpha: Floats) -> None:
+    """Write target + alpha (face - target) into the plane; where alpha is 0 a code value stays exactly what it was."""
+    face -= target
+    face *= alpha
+    face += target
+    plane[...] = cv2.add(face, 0.0, dtype=cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U)
+
+
+def _light(here: Floats, there: Floats, weight: Floats) -> Floats:
+    """(height, width, 3): gain of luma, and shifts of U/Y and V/Y, from the avatar's skin to the footage's, low-passed.
+
+    Scaling R, G and B each by its own gain is, for skin's small chroma, a gain of luma and a shift of chroma in
+    proportion to luma: highlights take the lamp's tint, blacks stay black.
+    """
+    side = 9
+    stats = np.concatenate([here, there], axis=2)
+    stats *= weight[..., None]
+    mean = stats.sum((0, 1)) / max(float(weight.sum()), 1e-3)
+    broad = np.dstack([_box(part, side) for part in (stats[..., :3], stats[..., 3:])])
+    # Where no skin is near, the face's mean stands in.
+    broad = (broad + 0.02 * mean) / (_box(weight, side)[..., None] + 0.02)
+    ours, theirs = np.maximum(broad[..., 0], 2.0), np.maximum(broad[..., 3], 2.0)
+    tints = broad[..., 1:3] / ours[..., None] - broad[..., 4:6] / theirs[..., None]
+    return np.dstack([np.clip(ours / theirs, *GAIN_LIMITS), tints]).astype(np.float32)
+
+
+def _box(values: Floats, side: int) -> Floats:
+    """Two box filters, as good as a Gaussian here and a third of its price."""
+    twice: Floats = cv2.blur(cv2.blur(np.ascontiguousarray(values), (side, side)), (side, side))
+    return twice
 
 
 def _running(old: Floats | None, new: Floats) -> Floats:
     return new if old is None else old + np.float32(MEMORY) * (new - old)
-
-
-def _store(plane: NDArray[np.generic], values: Floats, alpha: Floats, scale: np.float32) -> None:
-    rounded = np.rint(values * scale)
-    top = 255 if plane.dtype == np.uint8 else 256 * float(scale) - 1
-    np.clip(rounded, 0, top, out=rounded)
-    np.copyto(plane, rounded.astype(plane.dtype), where=alpha > 0)
 
 
 def _grid_affine(pose: Pose) -> Floats:
@@ -333,7 +335,7 @@ def _grid_affine(pose: Pose) -> Floats:
     )
 
 
-def _rectangle(mesh: Floats, to_grid: Floats, picture: Picture) -> tuple[int, int, int, int] | None:
+def _rectangle(mesh: Floats, picture: Picture) -> tuple[int, int, int, int] | None:
     """Left, top, width, height of the pixels that may change: even, inside the picture."""
     low, high = mesh[:, :2].min(0), mesh[:, :2].max(0)
     height, width = picture.y.shape

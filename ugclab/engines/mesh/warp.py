@@ -8,6 +8,8 @@ from ugclab.engines.mesh import topology
 from ugclab.engines.mesh.topology import Floats, Ints
 
 SUBPIXEL_BITS = 4
+LEAST_AREA = 0.2
+"""Twice the cells below which a triangle is left out: its neighbours, painted with their edges, cover it."""
 
 
 def inverse_map(
@@ -24,31 +26,33 @@ def inverse_map(
     corners = points[tris]  # (n, 3, 2)
     edge_a, edge_b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     area = edge_a[:, 0] * edge_b[:, 1] - edge_a[:, 1] * edge_b[:, 0]
-    chosen: Ints = np.flatnonzero(area > 1e-3) if cull else np.flatnonzero(np.abs(area) > 1e-3)
+    chosen: Ints = np.flatnonzero((area if cull else np.abs(area)) > LEAST_AREA)
     if depth is not None:
         chosen = chosen[np.argsort(-depth[tris[chosen]].sum(1), kind="stable")]
 
     ids = np.full((size[1], size[0]), -1, np.int16)
     fixed = np.rint(corners * (1 << SUBPIXEL_BITS)).astype(np.int32)
     paint = cv2.fillConvexPoly
-    for index, triangle in zip(chosen.tolist(), list(fixed[chosen]), strict=True):
+    for index, triangle in enumerate(fixed[chosen]):
         paint(ids, triangle, index, 8, SUBPIXEL_BITS)
 
-    # Per triangle the affine that takes grid cells to targets: t = t0 + (p - p0) @ M.
-    wanted = targets[tris]
-    inverse_area = np.where(np.abs(area) > 1e-3, 1 / np.where(area == 0, 1, area), 0).astype(np.float32)
+    # Per triangle the affine that takes grid cells to targets.
+    corners, wanted = corners[chosen], targets[tris[chosen]]
+    inverse_area = (1 / area[chosen]).astype(np.float32)[:, None]
+    a, b = edge_a[chosen], edge_b[chosen]
     along_a, along_b = wanted[:, 1] - wanted[:, 0], wanted[:, 2] - wanted[:, 0]
-    dx = (along_a * edge_b[:, 1:] - along_b * edge_a[:, 1:]) * inverse_area[:, None]
-    dy = (along_b * edge_a[:, :1] - along_a * edge_b[:, :1]) * inverse_area[:, None]
-    base = wanted[:, 0] - dx * corners[:, 0, :1] - dy * corners[:, 0, 1:]
-    affines = np.empty((len(tris) + 1, 6), np.float32)
-    affines[:-1] = np.concatenate([dx, dy, base], axis=1)
+    dx = (along_a * b[:, 1:] - along_b * a[:, 1:]) * inverse_area
+    dy = (along_b * a[:, :1] - along_a * b[:, :1]) * inverse_area
+    affines = np.empty((len(chosen) + 1, 6), np.float32)
+    affines[:-1, 0:2], affines[:-1, 2:4] = dx, dy
+    affines[:-1, 4:6] = wanted[:, 0] - dx * corners[:, 0, :1] - dy * corners[:, 0, 1:]
     affines[-1] = _global_affine(points, targets)  # index -1: outside the mesh
 
     picked = affines[ids]
-    x = np.arange(size[0], dtype=np.float32)[None, :, None]
-    y = np.arange(size[1], dtype=np.float32)[:, None, None]
-    return picked[..., 0:2] * x + picked[..., 2:4] * y + picked[..., 4:6], ids >= 0
+    looks = picked[..., 4:6]
+    looks += picked[..., 0:2] * np.arange(size[0], dtype=np.float32)[None, :, None]
+    looks += picked[..., 2:4] * np.arange(size[1], dtype=np.float32)[:, None, None]
+    return np.ascontiguousarray(looks), ids >= 0
 
 
 def _global_affine(points: Floats, targets: Floats) -> Floats:
