@@ -33,6 +33,8 @@ WRONG_FACE = 0.5
 """Distance from the truth, in face widths, above which it is somebody else's face."""
 MATRICES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
 
+Seen = tuple[Face, Region]
+"""A face and the window it was seen through."""
 Ranges = Sequence[tuple[Fraction, Fraction]]
 
 
@@ -82,7 +84,7 @@ class Judge:
             faces += 1
             if meant is not None and number < len(meant):
                 meant_here = meant[number]
-                wrong = meant_here is None or _distance_to(seen[0], meant_here) > WRONG_FACE
+                wrong = meant_here is None or _distance_to(seen[0][0], meant_here) > WRONG_FACE
             else:
                 wrong = False
             sample, views = self._compare(number, float(time), before, after, *seen, embed=len(samples) % every == 0)
@@ -113,7 +115,7 @@ class Judge:
         if not found:
             raise AvatarError(f"{path} shows no face", hint="give a photo of one person, seen from the front")
         face, region = self._look(still, Region.of_detection(max(found, key=lambda d: d.size)))
-        view, mesh = _view(still, region, face)
+        view, mesh = _view(still, face, region)
         return self._oracles.embed(view, self._oracles.find_shape(view, mesh))
 
     def _look(self, picture: Still, region: Region) -> tuple[Face, Region]:
@@ -121,20 +123,23 @@ class Judge:
         region = Region.of_landmarks(self._landmarker.see(picture, region).points)
         return self._landmarker.see(picture, region), region
 
-    def _find_pair(self, before: Still, after: Still) -> tuple[Face, Face, Region] | None:
-        """Find the face of the source that changed most, and the result's face through the same window."""
-        best: tuple[float, Face, Region] | None = None
+    def _find_pair(self, before: Still, after: Still) -> tuple[Seen, Seen] | None:
+        """Find the face of the source that changed most, and the result's face at the same place.
+
+        Each is seen through its own window. Through the source's, which grows as the chin falls, even a frozen face
+        would seem to open its mouth a little, and a correlation does not care how little.
+        """
+        best: tuple[float, Seen] | None = None
         for found in self._detector.find(before):
             face, region = self._look(before, Region.of_detection(found))
             if face.presence < PRESENT:
                 continue
             change = _change(before, after, face)
             if best is None or change > best[0]:
-                best = change, face, region
+                best = change, (face, region)
         if best is None:
             return None
-        _, face, region = best
-        return face, self._landmarker.see(after, region), region
+        return best[1], self._look(after, best[1][1])
 
     def _compare(
         self,
@@ -142,29 +147,29 @@ class Judge:
         time: float,
         before: Still,
         after: Still,
-        face: Face,
-        other: Face,
-        region: Region,
+        first: Seen,
+        second: Seen,
         *,
         embed: bool,
     ) -> tuple[Sample | None, tuple[NDArray[np.uint8], NDArray[np.uint8]] | tuple[()]]:
         """Measure one frame; no sample if its face was left as it is."""
+        face = first[0]
         if _change(before, after, face) < CHANGED:
             return None, ()
-        views = [_view(picture, region, seen) for picture, seen in ((before, face), (after, other))]
+        views = [_view(before, *first), _view(after, *second)]
         shapes = [self._oracles.find_shape(view, mesh) for view, mesh in views]
         oval = _oval_mask(before, face, 1.0)
         sample = Sample(
             number,
             time,
-            (face.points, other.points),
+            (face.points, second[0].points),
             (float(before.y[oval].mean()), float(after.y[oval].mean())),
             (self._oracles.points(shapes[0]), self._oracles.points(shapes[1])),
             _compare_outside(before, after, ~_oval_mask(before, face, OUTSIDE)),
         )
         if embed:
-            first, second = (self._oracles.embed(view, shape) for (view, _), shape in zip(views, shapes, strict=True))
-            sample.embeddings = first, second
+            one, two = (self._oracles.embed(view, shape) for (view, _), shape in zip(views, shapes, strict=True))
+            sample.embeddings = one, two
         return sample, (views[0][0], views[1][0])
 
 
@@ -256,7 +261,7 @@ def _compare_outside(before: Still, after: Still, outside: NDArray[np.bool_]) ->
     return float((difference == 0).sum()), float((difference**2).sum()), int(outside.sum())
 
 
-def _view(picture: Still, region: Region, face: Face) -> tuple[NDArray[np.uint8], Floats]:
+def _view(picture: Still, face: Face, region: Region) -> tuple[NDArray[np.uint8], Floats]:
     """Cut the upright window out of a picture: RGB, and the mesh in its px."""
     affine = region.to_window(WINDOW_PX)
     rgb = to_rgb(window(picture, affine, (WINDOW_PX, WINDOW_PX)), codes_of(picture))

@@ -49,6 +49,8 @@ class QualityScores:
     """Shaking of the landmarks over the source's."""
     flicker: float | None
     """Flicker of the face's luma over the source's."""
+    light: float | None
+    """Correlation of the face's mean luma with the source's: light that lags behind a lamp does not flicker."""
     displacement_p95: float | None
     """95th percentile of the face's distance from the source's, in face widths."""
     displaced: float | None
@@ -133,6 +135,7 @@ def score(
         eyes_amplitude_68=signals.amplitude(*eyes_68),
         jitter=ratio((shaking[0], shaking[1])),
         flicker=ratio((flickering[0], flickering[1])),
+        light=signals.correlation(*(np.array([s.luma[side] for s in samples]) / 255 for side in (0, 1))),
         displacement_p95=float(np.percentile(moved, 95)) if moved else None,
         displaced=mean([m > 0.12 for m in moved]),
         wrong_face=wrong_face,
