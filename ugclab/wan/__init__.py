@@ -57,7 +57,8 @@ def check(
         if not found and command.lstrip().startswith("--"):
             found = [one] if (one := recognise(_split(command))) else []
     else:
-        found = [one] if (one := recognise([str(word) for word in command])) else []
+        words = [str(word) for word in command if word != "\n"]  # shlex.split makes a continued line's end a word
+        found = [one] if (one := recognise(words)) else []
     if not found:
         raise InputError(
             f"no Wan2.2 command was found{f' in {name}' if name else ''}",

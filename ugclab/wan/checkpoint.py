@@ -223,7 +223,10 @@ class _Verifier:
             what = f"{part.path} is a file: it has to be a folder of {part.files} files"
             self._say("C5", Severity.ERROR, what, "pull it again from the original repository", use)
             return part.size_bytes
-        held = [path.stat().st_size for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+        if not folder.is_dir():
+            self._say("C1", Severity.ERROR, f"{part.path} is missing", "ugclab models pull wan2.2-animate", use)
+            return part.size_bytes
+        held = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
         if len(held) < part.files or sum(held) < part.size_bytes:
             what = f"{part.path} holds {len(held)} of {part.files} files ({sum(held)} of {part.size_bytes} bytes)"
             self._say("C5", Severity.ERROR, what, "ugclab models pull wan2.2-animate", use)

@@ -41,17 +41,18 @@ def read_environment(path: Path) -> Environment:
     if not folders:
         raise InputError(f"{path} is no Python environment", hint="give its folder or its python executable")
     found: dict[str, str] = {}
+    editable: list[Path] = []
     for distribution in importlib.metadata.distributions(path=[str(folder) for folder in folders]):
         name = _normal(distribution.metadata["Name"] or "")
         found[name] = distribution.version or ""
         source = re.search(r'"url":\s*"file://([^"]+)"', distribution.read_text("direct_url.json") or "")
         if source and '"editable": true' in (distribution.read_text("direct_url.json") or ""):
-            editable[name] = Path(source[1])
+            editable.append(Path(source[1]))
     for folder in list(folders):
         for link in folder.glob("*.pth"):
             lines = (line.strip() for line in link.read_text(errors="replace").splitlines())
             folders += [Path(line) for line in lines if line and not line.startswith("import") and Path(line).is_dir()]
-    return Environment(distributions=found, folders=(*folders, *editable.values()))
+    return Environment(distributions=found, folders=(*folders, *editable))
 
 
 def _normal(name: str) -> str:

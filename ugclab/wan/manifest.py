@@ -89,6 +89,7 @@ def matches(path: Path, sha256: str, git_sha1: str = "") -> bool:
 
 
 def own_record(folder: Path) -> dict[str, Record]:
+    """What a pull of ours noted of a folder: path -> file. Empty where there is no such note."""
     try:
         entries = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
         return {str(path): Record.model_validate(entry) for path, entry in entries.items()}

@@ -214,8 +214,7 @@ def _instructions(text: str, line: int) -> Iterator[tuple[int, str, str]]:
         while parts[-1].rstrip().endswith("\\") and at < len(rows):
             following = rows[at][1]
             at += 1
-            if not following.lstrip().startswith("#"):
-                parts.append(following)
+            parts.append("\\" if following.lstrip().startswith("#") else following)
         if heredoc := re.search(r"<<-?[\"']?(\w+)", parts[0]):
             parts = [""]
             while at < len(rows) and rows[at][1].strip() != heredoc[1]:

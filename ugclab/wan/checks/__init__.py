@@ -4,7 +4,8 @@ Rules stand by subject in the modules beside this one, one rule a function. `che
 `reading.find_commands` found; pairs of a preprocessing and the generation that reads its folder are checked together.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ugclab.wan.arguments import Refusal, read_arguments
@@ -16,7 +17,7 @@ from ugclab.wan.checks import (
     pair_rules,
     preprocess_rules,
 )
-from ugclab.wan.checks.trap import Command, PairTrap, Surroundings, Trap
+from ugclab.wan.checks.trap import Command, Surroundings, Trap
 from ugclab.wan.contract import Contract
 from ugclab.wan.problems import ORDER, Finding, Problem, Severity, Stage
 from ugclab.wan.reading import FoundCommand
@@ -27,8 +28,9 @@ TRAPS: tuple[Trap, ...] = (
     *launch_rules.RULES,
     *file_rules.RULES,
     *environment_rules.RULES,
+    *pair_rules.RULES,
 )
-PAIR_TRAPS: tuple[PairTrap, ...] = pair_rules.RULES
+"""Every rule, in the order they run."""
 
 REFUSALS = {
     "A1": "a flag the script does not have",
@@ -56,31 +58,27 @@ def check_commands(commands: Sequence[FoundCommand], around: Surroundings) -> li
             continue
         read.append(command)
         problems += [_refused(refusal, found, index) for refusal in command.arguments.refusals]
+    for command in _paired(read):
         for rule in TRAPS:
             problems += [_problem(rule, finding, command) for finding in rule.find(command, around)]
-    for before, command in pairs(read):
-        for pair_rule in PAIR_TRAPS:
-            problems += [_problem(pair_rule, finding, command) for finding in pair_rule.find(before, command, around)]
     unique = {(problem.command, problem.id, problem.flag, problem.severity): problem for problem in reversed(problems)}
     kept = _without_shadowed(list(reversed(unique.values())))
     return sorted(kept, key=lambda p: (-1 if p.command is None else p.command, ORDER[p.severity]))
 
 
-def pairs(commands: Iterable[Command]) -> list[tuple[Command, Command]]:
-    """Each generation with the last preprocessing into its folder before it; with the only one where none fits."""
-    found: list[tuple[Command, Command]] = []
-    before: list[Command] = []
-    listed = list(commands)
-    alone = sum(c.preprocesses for c in listed) == 1 == sum(c.animates for c in listed)
-    for command in listed:
-        if command.preprocesses:
-            before.append(command)
-        elif command.animates and before:
-            reads = command.value("src_root_path")
-            fitting = [b for b in before if pair_rules.same_folder(str(b.value("save_path")), str(reads))]
+def _paired(commands: Sequence[Command]) -> list[Command]:
+    """Give each generation the last preprocessing into its folder before it; the only one where none fits."""
+    paired: list[Command] = []
+    alone = sum(c.preprocesses for c in commands) == 1 == sum(c.animates for c in commands)
+    for command in commands:
+        earlier = [before for before in paired if before.preprocesses]
+        if command.animates and earlier:
+            reads = str(command.value("src_root_path"))
+            fitting = [b for b in earlier if pair_rules.same_folder(str(b.value("save_path")), reads)]
             if fitting or alone:
-                found.append((fitting[-1] if fitting else before[-1], command))
-    return found
+                command = replace(command, before=(fitting or earlier)[-1])
+        paired.append(command)
+    return paired
 
 
 def _read(found: FoundCommand, contract: Contract, index: int) -> Command | None:
@@ -90,7 +88,7 @@ def _read(found: FoundCommand, contract: Contract, index: int) -> Command | None
     return Command(found, read_arguments(script, found.argv), script, contract, index)
 
 
-def _problem(rule: Trap | PairTrap, finding: Finding, command: Command) -> Problem:
+def _problem(rule: Trap, finding: Finding, command: Command) -> Problem:
     return Problem(
         id=rule.id,
         severity=finding.severity or rule.severity,

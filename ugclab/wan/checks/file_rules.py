@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ugclab.wan.arithmetic import clips, effective_size, sampled_frames, tokens
-from ugclab.wan.checks.preprocess_rules import PIPELINE
+from ugclab.wan.checks.preprocess_rules import PIPELINE, resolution_area
 from ugclab.wan.checks.trap import Command, Surroundings, trap
 from ugclab.wan.mp4 import VideoTrack, read_video_track
 from ugclab.wan.pictures import READ_BY_OPENCV, read_picture
@@ -16,14 +16,6 @@ STREAMS = ("src_pose.mp4", "src_face.mp4", "src_bg.mp4", "src_mask.mp4")
 def _source(command: Command, around: Surroundings) -> VideoTrack | None:
     path = command.path("video_path", around.base) if command.preprocesses else None
     return read_video_track(path) if path else None
-
-
-def _area(command: Command) -> tuple[int, int] | None:
-    area = command.value("resolution_area")
-    whole = (
-        isinstance(area, list | tuple) and len(area) == 2 and all(isinstance(side, int) and side > 0 for side in area)
-    )
-    return (area[0], area[1]) if whole else None
 
 
 def _streams(command: Command, around: Surroundings) -> dict[str, VideoTrack]:
@@ -93,7 +85,7 @@ def missing_output_folder(command: Command, around: Surroundings) -> Iterator[Fi
 @trap("T12", Severity.ERROR, source="preprocess/utils.py:29-36 (executed)", stage=Stage.PREPROCESS)
 def more_cells_than_pixels(command: Command, around: Surroundings) -> Iterator[Finding]:
     """`--w_len` above the width of the person's box (or `--h_len` above its height) is a range() of step 0."""
-    track, area = _source(command, around), _area(command)
+    track, area = _source(command, around), resolution_area(command)
     if track is None or area is None or not command.on("replace_flag"):
         return
     size = effective_size(track.width, track.height, area)
@@ -111,13 +103,19 @@ def more_cells_than_pixels(command: Command, around: Surroundings) -> Iterator[F
 def tokens_divide(command: Command, around: Surroundings) -> Iterator[Finding]:
     """With Ulysses the clip's tokens have to divide by the GPU count, else the face blocks cannot be rearranged."""
     track = _streams(command, around).get("src_pose.mp4")
+    if track is not None:
+        yield from undivided(command, track.width, track.height)
+
+
+def undivided(command: Command, width: int, height: int) -> Iterator[Finding]:
+    """What T21 says of a size: face_blocks.py:348 rearranges all tokens by latent frame, padding among them."""
     gpus, length = command.value("ulysses_size"), command.value("frame_num")
-    if track is None or not isinstance(gpus, int) or gpus < 2 or not isinstance(length, int) or length % 4 != 1:
+    if not isinstance(gpus, int) or gpus < 2 or not isinstance(length, int) or length < 5 or length % 4 != 1:
         return
-    count = tokens(track.width, track.height, length)
+    count = tokens(width, height, length)
     if count % gpus:
         yield Finding(
-            what=f"{count} tokens at {track.width}x{track.height} do not divide by {gpus}: it fails after the load",
+            what=f"{count} tokens at {width}x{height} do not divide by {gpus} GPUs: it fails after the load",
             fix=f"another --resolution_area, or {max(n for n in range(1, gpus) if count % n == 0)} GPUs",
             flag="--ulysses_size",
         )
@@ -177,7 +175,7 @@ def unreadable_reference(command: Command, around: Surroundings) -> Iterator[Fin
             severity=Severity.WARNING if newer else None,
         )
         return
-    track, area = _source(command, around), _area(command)
+    track, area = _source(command, around), resolution_area(command)
     if track and area and picture.width and picture.height and command.on("replace_flag"):
         size = effective_size(track.width, track.height, area)
         share = (picture.width / picture.height) / (size.width / size.height) if size.height and size.width else 1

@@ -9,7 +9,7 @@ from ugclab.wan.problems import Finding, Severity, Stage
 FEW_STEPS = 10
 """Below this an undistilled model is undersampled; its default is 20."""
 WRITTEN = {".mp4", ".mov", ".mkv", ".avi", ".wmv", ".mpeg", ".gif"}
-"""Suffixes imageio 2.38 wrote when asked as save_video asks; .webm, .m4v, .mpg, .ts, .flv and none failed (executed)."""
+"""Suffixes imageio 2.38 wrote, asked as save_video asks; .webm, .m4v, .mpg, .ts, .flv and none failed (executed)."""
 EXTENDED = {"t2v-A14B", "i2v-A14B", "ti2v-5B"}
 """Tasks that have a system prompt for prompt extension (wan/utils/prompt_extend.py:26)."""
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from ugclab.wan.arithmetic import peak_memory_gb
+from ugclab.wan.checks.preprocess_rules import resolution_area
 from ugclab.wan.checks.trap import Command, Surroundings, trap
 from ugclab.wan.mp4 import read_video_track
 from ugclab.wan.problems import Finding, Severity, Stage
@@ -163,9 +164,13 @@ def memory(command: Command, around: Surroundings) -> Iterator[Finding]:
 
 
 def _pixels(command: Command, around: Surroundings) -> int | None:
+    """Pixels of the video to be generated: of the preprocessed one, else of the area it will be preprocessed to."""
     folder = command.path("src_root_path", around.base)
     track = read_video_track(folder / "src_pose.mp4") if folder else None
-    return track.width * track.height if track else None
+    if track:
+        return track.width * track.height
+    area = resolution_area(command.before)
+    return area[0] * area[1] if area else None
 
 
 RULES = (

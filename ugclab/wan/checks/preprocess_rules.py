@@ -9,6 +9,14 @@ PIPELINE = "wan/modules/animate/preprocess/process_pipepline.py"
 MASK_FLAGS = ("iterations", "k", "w_len", "h_len")
 
 
+def resolution_area(command: Command | None) -> tuple[int, int] | None:
+    """The area a preprocessing is asked for, in px; None where it is not decided or no area."""
+    area = command.value("resolution_area") if command else None
+    if isinstance(area, list | tuple) and len(area) == 2 and all(isinstance(n, int) and n > 0 for n in area):
+        return area[0], area[1]
+    return None
+
+
 @trap("T0", Severity.NOTE, source=f"{PIPELINE}:97-111", stage=Stage.RESULT)
 def whole_person(command: Command, around: Surroundings) -> Iterator[Finding]:
     """`--replace_flag` masks the whole person: body, clothes and hair are replaced with the face."""
@@ -54,7 +62,7 @@ def mask_shape(command: Command, around: Surroundings) -> Iterator[Finding]:
     iterations, kernel = command.value("iterations"), command.value("k")
     if isinstance(iterations, int) and iterations < 1:
         yield Finding(
-            what=f"--iterations {iterations} uses the raw silhouette: hair and clothes of the old person remain at its edge",
+            what=f"--iterations {iterations} uses the raw silhouette: hair and clothes stay visible at its edge",
             fix="--iterations 3",
             flag="--iterations",
             severity=Severity.WARNING,

@@ -36,6 +36,7 @@ class Command:
     script: Script
     contract: Contract
     index: int = 0
+    before: "Command | None" = None  # the preprocessing that wrote the folder a generation reads
 
     @property
     def generates(self) -> bool:
@@ -94,7 +95,6 @@ class Command:
 
 
 Find = Callable[[Command, Surroundings], Iterator[Finding]]
-FindPair = Callable[[Command, Command, Surroundings], Iterator[Finding]]
 
 
 @dataclass(frozen=True)
@@ -109,29 +109,6 @@ class Trap:
     find: Find
 
 
-@dataclass(frozen=True)
-class PairTrap:
-    """A rule about a preprocessing command and the generation that reads its folder."""
-
-    id: str
-    severity: Severity
-    source: str
-    stage: Stage
-    summary: str
-    find: FindPair
-
-
 def trap(identifier: str, severity: Severity, *, source: str, stage: Stage = Stage.START) -> Callable[[Find], Trap]:
-    """Make a function of one command a rule."""
-    return lambda find: Trap(identifier, severity, source, stage, _summary(find), find)
-
-
-def pair_trap(
-    identifier: str, severity: Severity, *, source: str, stage: Stage = Stage.START
-) -> Callable[[FindPair], PairTrap]:
-    """Make a function of a pair of commands a rule."""
-    return lambda find: PairTrap(identifier, severity, source, stage, _summary(find), find)
-
-
-def _summary(find: Callable[..., Any]) -> str:
-    return " ".join((find.__doc__ or "").split())
+    """Make a function a rule. Its docstring says what the trap is."""
+    return lambda find: Trap(identifier, severity, source, stage, " ".join((find.__doc__ or "").split()), find)
