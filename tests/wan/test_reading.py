@@ -222,54 +222,11 @@ def test_what_is_no_notebook_is_an_input_error(text: str) -> None:
         find_commands(text, "a.ipynb")
 
 
-PIECES = st.sampled_from(
-    [
-        "python ",
-        "generate.py ",
-        "--task ",
-        "animate-14B ",
-        "torchrun ",
-        "--refert_num ",
-        "1 ",
-        "--src_root_path ",
-        "w/x.mp4 ",
-        "preprocess_data.py ",
-        "--fps ",
-        "-1",
-        "--",
-        "-m ",
-        "$",
-        "${",
-        "}",
-        "'",
-        '"',
-        "\\",
-        "\n",
-        "`",
-        "$(",
-        ")",
-        "(",
-        "A=",
-        "A=(",
-        "<<EOF",
-        "> ",
-        "2>&1",
-        "#",
-        ";",
-        "&&",
-        "```",
-        "```bash\n",
-        "!",
-        "%%bash\n",
-        "[",
-        "]",
-        ",",
-        "{",
-        "=",
-        "é",
-        "\x00",
-    ]
+WORDS = (
+    "python generate.py --task animate-14B torchrun --refert_num 1 --src_root_path w/x.mp4 preprocess_data.py --fps -m"
 )
+MARKS = "-1 -- $ ${ } ' \" \\ ` $( ) ( A= A=( <<EOF > 2>&1 # ; && | ``` ```bash ! %%bash [ ] , { = é \0"
+PIECES = st.sampled_from([*(f"{word} " for word in WORDS.split(" ")), *MARKS.split(" "), "\n", "```bash\n", "%%bash\n"])
 TEXTS = st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=25).map("".join))
 NAMES = st.sampled_from(["", "a.ipynb", "README.md", "Dockerfile", "a.py", "a.sh"])
 

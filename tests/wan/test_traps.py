@@ -78,6 +78,8 @@ COMMANDS = [
     Case("T12", "error", REPLACED + "--w_len 0", ANIMATED),
     Case("T12", "error", REPLACED + "--k -7", ANIMATED),
     Case("T16", "error", ANIMATE + "--frame_num 80", ANIMATE + "--frame_num 81"),
+    Case("T16", "error", ANIMATE + "--frame_num 78", ANIMATE + "--frame_num 61"),
+    Case("T16", "error", REPLACE + "--frame_num 78", REPLACE + "--frame_num 61"),
     Case("T16", "error", ANIMATE + "--frame_num 1", ANIMATE + "--frame_num 5"),
     Case("T16", "error", ANIMATE.replace("num 1", "num 5") + "--frame_num 5", ANIMATE + "--frame_num 5"),
     Case("T17", "warning", ANIMATE + "--sample_steps 4", ANIMATE + "--sample_steps 20"),

@@ -15,6 +15,7 @@ from ugclab.errors import InputError, UgclabError
 from ugclab.wan.arithmetic import Gpu, find_gpu, peak_memory_gb
 from ugclab.wan.checkpoint import CheckpointReport, damaged, verify
 from ugclab.wan.checks import check_commands
+from ugclab.wan.checks.catalogue import SHOWS, markdown, rows
 from ugclab.wan.checks.trap import Surroundings
 from ugclab.wan.command import build
 from ugclab.wan.contract import Contract, Script, diff, snapshot
@@ -180,6 +181,22 @@ def checkpoint(
             _show_checkpoint(report, memory, area, gpus)
     if not report.whole:
         raise typer.Exit(DAMAGED if any(damaged(report)) else MISSING)
+
+
+@app.command()
+def traps(
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table of docs/wan22.md.")] = False,
+) -> None:
+    """List every trap that is looked for."""
+    if as_markdown:
+        print(markdown())  # noqa: T201
+        return
+    table = Table(expand=True)
+    for heading in ("id", "severity", "shows", "what"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in {"id", "severity"})
+    for row in rows():
+        table.add_row(row.id, f"[{COLOURS[row.severity]}]{row.severity}[/]", SHOWS[row.stage], escape(row.summary))
+    Console().print(table)
 
 
 class _Errors:

@@ -266,18 +266,6 @@ class _Verifier:
         )
 
 
-CHECKS = {
-    "C1": "a file is missing",
-    "C2": "a file is cut off, damaged, or a Git LFS pointer",
-    "C3": "a safetensors header is unreadable, or does not fit the index",
-    "C4": "a file's hash is not the hub's (only with --hashes)",
-    "C5": "the pose model is a folder, and it is incomplete or a file",
-    "C6": "a tokenizer is missing",
-    "C7": "files no chosen use needs (a note)",
-}
-"""What a folder is checked for."""
-
-
 def damaged(report: CheckpointReport) -> Iterator[Problem]:
     """The problems that are damage rather than absence."""
     return (p for p in report.problems if p.severity is Severity.ERROR and p.id not in {"C1", "C6"})

@@ -219,15 +219,18 @@ def _animate_rules(checkout: Path) -> tuple[Rule, ...]:
 
 def _commit(checkout: Path) -> str:
     """The commit of a git checkout, read from its files; empty where there is none."""
+    git = checkout / ".git"
     try:
-        head = (checkout / ".git" / "HEAD").read_text().strip()
+        if git.is_file():  # a worktree: the file names its folder, which names the repository's
+            git = checkout / git.read_text().strip().removeprefix("gitdir: ")
+        head = (git / "HEAD").read_text().strip()
         if not head.startswith("ref: "):
             return head
         reference = head.removeprefix("ref: ")
-        loose = checkout / ".git" / reference
-        if loose.is_file():
-            return loose.read_text().strip()
-        for line in (checkout / ".git" / "packed-refs").read_text().splitlines():
+        common = git / (git / "commondir").read_text().strip() if (git / "commondir").is_file() else git
+        if (common / reference).is_file():
+            return (common / reference).read_text().strip()
+        for line in (common / "packed-refs").read_text().splitlines():
             if line.endswith(f" {reference}"):
                 return line.split()[0]
     except OSError:

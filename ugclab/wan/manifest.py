@@ -15,6 +15,18 @@ RECORD = ".cache/ugclab/manifest.json"
 """Where a pull notes what it fetched: paths, sizes, hashes as the hub gave them."""
 
 
+CHECKS = {
+    "C1": "a file is missing",
+    "C2": "a file is cut off, damaged, or a Git LFS pointer",
+    "C3": "a safetensors header is unreadable, or does not fit the index",
+    "C4": "a file's hash is not the hub's (only with --hashes)",
+    "C5": "the pose model is a folder, and it is incomplete or a file",
+    "C6": "a tokenizer is missing",
+    "C7": "files no chosen use needs (a note)",
+}
+"""What a folder is checked for."""
+
+
 class File(Frozen):
     """A file of the manifest. Without a size, `least_bytes` still tells a stub from a model."""
 

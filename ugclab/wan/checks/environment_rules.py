@@ -23,7 +23,7 @@ def no_ffmpeg(command: Command, around: Surroundings) -> Iterator[Finding]:
         )
 
 
-@trap("T23", Severity.ERROR, source="wan/modules/attention.py:108; animate/clip.py:85 (version=2)", stage=Stage.LOAD)
+@trap("T23", Severity.ERROR, source="wan/modules/attention.py:112; animate/clip.py:85 (version=2)", stage=Stage.LOAD)
 def flash_attention(command: Command, around: Surroundings) -> Iterator[Finding]:
     """flash-attn 2 is mandatory: there is no fallback, and FlashAttention 3 alone fails in CLIP."""
     env = around.environment
@@ -87,7 +87,7 @@ def peft_and_transformers(command: Command, around: Surroundings) -> Iterator[Fi
 @trap(
     "T27",
     Severity.WARNING,
-    source="requirements_animate.txt; preprocess/pose2d.py:28; ComfyUI-WanAnimatePreprocess#2",
+    source="requirements_animate.txt; preprocess/pose2d.py:26; ComfyUI-WanAnimatePreprocess#2",
     stage=Stage.PREPROCESS,
 )
 def onnx_on_cpu(command: Command, around: Surroundings) -> Iterator[Finding]:

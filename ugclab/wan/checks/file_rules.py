@@ -99,7 +99,7 @@ def more_cells_than_pixels(command: Command, around: Surroundings) -> Iterator[F
             )
 
 
-@trap("T21", Severity.ERROR, source="wan/modules/animate/face_blocks.py:348; wan/animate.py:477", stage=Stage.LOAD)
+@trap("T21", Severity.ERROR, source="wan/modules/animate/face_blocks.py:364; wan/animate.py:477", stage=Stage.LOAD)
 def tokens_divide(command: Command, around: Surroundings) -> Iterator[Finding]:
     """With Ulysses the clip's tokens have to divide by the GPU count, else the face blocks cannot be rearranged."""
     track = _streams(command, around).get("src_pose.mp4")
@@ -108,7 +108,7 @@ def tokens_divide(command: Command, around: Surroundings) -> Iterator[Finding]:
 
 
 def undivided(command: Command, width: int, height: int) -> Iterator[Finding]:
-    """What T21 says of a size: face_blocks.py:348 rearranges all tokens by latent frame, padding among them."""
+    """What T21 says of a size: face_blocks.py:364 rearranges all tokens by latent frame, padding among them."""
     gpus, length = command.value("ulysses_size"), command.value("frame_num")
     if not isinstance(gpus, int) or gpus < 2 or not isinstance(length, int) or length < 5 or length % 4 != 1:
         return

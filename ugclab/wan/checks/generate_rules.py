@@ -146,22 +146,26 @@ def default_name(command: Command, around: Surroundings) -> Iterator[Finding]:
         )
 
 
-@trap("T16", Severity.ERROR, source="wan/animate.py:226-235 and :215-223 (executed)", stage=Stage.LOAD)
+@trap("T16", Severity.ERROR, source="wan/animate.py:215-235, :463 and :637", stage=Stage.LOAD)
 def clip_length(command: Command, around: Surroundings) -> Iterator[Finding]:
-    """`--frame_num` has to be 4n+1 and above `--refert_num`; a reshape or a division by zero fails after the load."""
+    """`--frame_num` has to be 4n+1 and above `--refert_num`: else it fails after the load, or loses frames."""
     value, behind = command.value("frame_num"), command.value("refert_num")
     if not command.animates or not isinstance(value, int):
         return
-    if value % 4 != 1 or value < 1:
-        near = max(5, value // 4 * 4 + 1)
+    if value < 1 or value % 4 != 1:
+        lost = (value - 1) % 4
+        # In animation 4n+2 and 4n+3 go through: the VAE drops what is above 4n+1, at the end of every clip.
+        passes = value > 1 and value % 4 and command.off("replace_flag")
+        what = f"loses {lost} frames at the end of every clip" if passes else "fails after the load: shapes do not fit"
         yield Finding(
-            what=f"--frame_num {value} is not 4n+1: the mask cannot be reshaped, after the load",
-            fix=f"--frame_num {near}",
+            what=f"--frame_num {value} is not 4n+1: it {what}",
+            fix=f"--frame_num {max(5, value // 4 * 4 + 1)}",
             flag="--frame_num",
+            stage=Stage.RESULT if passes else None,
         )
     elif behind in (1, 5) and value <= behind:
         yield Finding(
-            what=f"--frame_num {value} leaves no new frame beside the {behind} carried over",
+            what=f"--frame_num {value} leaves no new frame beside the {behind} carried over: a division by zero",
             fix="--frame_num 77",
             flag="--frame_num",
         )

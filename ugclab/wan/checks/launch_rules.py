@@ -114,7 +114,7 @@ def wrong_checkpoint_folder(command: Command, around: Surroundings) -> Iterator[
 @trap(
     "U6",
     Severity.WARNING,
-    source="wan/modules/t5.py:496-499; wan/animate.py:374-378 (its docstring excludes it)",
+    source="wan/modules/t5.py:498-501; wan/animate.py:374-378 (its docstring excludes it)",
     stage=Stage.LOAD,
 )
 def sharded_on_cpu(command: Command, around: Surroundings) -> Iterator[Finding]:

@@ -48,7 +48,7 @@ def sizes_disagree(command: Command, around: Surroundings) -> Iterator[Finding]:
         )
 
 
-@trap("T21", Severity.ERROR, source="wan/modules/animate/face_blocks.py:348", stage=Stage.LOAD)
+@trap("T21", Severity.ERROR, source="wan/modules/animate/face_blocks.py:364", stage=Stage.LOAD)
 def tokens_divide(command: Command, around: Surroundings) -> Iterator[Finding]:
     """The tokens of what will be preprocessed have to divide by the GPU count."""
     path = command.before.path("video_path", around.base) if command.before else None
