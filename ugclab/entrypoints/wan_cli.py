@@ -9,16 +9,16 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from ugclab.entrypoints import wan_tables
 from ugclab.errors import InputError, UgclabError
 from ugclab.wan.arithmetic import Gpu, find_gpu, peak_memory_gb
 from ugclab.wan.checkpoint import CheckpointReport, damaged, verify
 from ugclab.wan.checks import check_commands
-from ugclab.wan.checks.catalogue import SHOWS, markdown, rows
+from ugclab.wan.checks.catalogue import markdown
 from ugclab.wan.checks.trap import Surroundings
 from ugclab.wan.command import build
-from ugclab.wan.contract import Contract, Script, diff, snapshot
+from ugclab.wan.contract import Contract, diff, snapshot
 from ugclab.wan.environment import detect_gpu, read_environment
 from ugclab.wan.extraction import read_contract
 from ugclab.wan.manifest import REPLACEMENT, Use
@@ -28,7 +28,6 @@ from ugclab.wan.reading import FoundCommand, find_commands, recognise
 app = typer.Typer(
     help="Verify Wan2.2 commands and checkpoints without a GPU.", no_args_is_help=True, add_completion=False
 )
-COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 MISSING, DAMAGED = 40, 41  # as the error tree: weights, weights_corrupt
 
 
@@ -191,12 +190,7 @@ def traps(
     if as_markdown:
         print(markdown())  # noqa: T201
         return
-    table = Table(expand=True)
-    for heading in ("id", "severity", "shows", "what"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in {"id", "severity"})
-    for row in rows():
-        table.add_row(row.id, f"[{COLOURS[row.severity]}]{row.severity}[/]", SHOWS[row.stage], escape(row.summary))
-    Console().print(table)
+    Console().print(wan_tables.traps())
 
 
 class _Errors:
@@ -260,27 +254,8 @@ def _show_contract(found: Contract) -> None:
     console.print(f"[bold]Wan2.2[/] at {found.commit[:10] or 'an unknown commit'}", highlight=False)
     for script in (found.generate, found.preprocess):
         if script is not None:
-            console.print(_flag_table(script))
-            for rule in script.rules:
-                console.print(f"  [cyan]asserts[/] {escape(rule.condition)}  [dim]{rule.where}[/]", highlight=False)
-    tasks = Table(title="tasks", title_justify="left")
-    for heading in ("task", "sizes", "defaults"):
-        tasks.add_column(heading, overflow="fold")
-    for task in found.tasks:
-        tasks.add_row(task.name, ", ".join(task.sizes), ", ".join(f"{k} {v}" for k, v in task.defaults.items()))
-    console.print(tasks)
-
-
-def _flag_table(script: Script) -> Table:
-    table = Table(title=f"{script.path}: {len(script.flags)} flags", title_justify="left")
-    for heading in ("flag", "type", "default", "choices", "help"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "flag")
-    for flag in script.flags:
-        kind = "switch" if flag.switch else flag.kind + (f" x{flag.nargs}" if flag.nargs else "")
-        choices = ", ".join(map(str, flag.choices)) if flag.choices else ""
-        default = "" if flag.default is None or flag.switch else str(flag.default)
-        table.add_row(" ".join(flag.options), kind, default, choices, escape(flag.help))
-    return table
+            console.print(wan_tables.flags(script))
+    console.print(wan_tables.rules(found), wan_tables.tasks(found))
 
 
 def _show_changes(found: Contract, *, as_json: bool) -> None:
@@ -288,37 +263,15 @@ def _show_changes(found: Contract, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"changes": [change.model_dump(mode="json") for change in changes]}, indent=2))  # noqa: T201
         return
-    table = Table(title=f"{snapshot().commit[:10]} → {found.commit[:10] or 'checkout'}", title_justify="left")
-    for heading in ("where", "what", "change", "before", "after"):
-        table.add_column(heading, overflow="fold")
-    for change in changes:
-        before, after = (str(change.before), str(change.after)) if change.what == "changed" else ("", "")
-        table.add_row(
-            change.script, change.subject, f"{change.what} {change.field}".strip(), escape(before), escape(after)
-        )
-    Console().print(table if changes else "no difference")
+    title = f"{snapshot().commit[:10]} → {found.commit[:10] or 'checkout'}"
+    Console().print(wan_tables.changes(changes, title) if changes else "no difference")
 
 
 def _show_problems(problems: list[Problem], commands: list[FoundCommand]) -> None:
     console = Console()
     counts = {severity: sum(p.severity is severity for p in problems) for severity in Severity}
-    table = Table(show_lines=False, expand=True)
-    for heading in ("id", "severity", "what happens", "what to do"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in {"id", "severity"})
-    shown: int | None = -1
-    for problem in problems:
-        if problem.command != shown:
-            shown = problem.command
-            table.add_section()
-            if len(commands) > 1 and shown is not None:
-                found = commands[shown]
-                title = f"{found.where or f'command {shown + 1}'}: {found.script}"
-                table.add_row("", "", f"[bold]{escape(title)}[/]", "")
-        severity = f"[{COLOURS[problem.severity]}]{problem.severity}[/]"
-        what = f"{escape(problem.what)}\n[dim]{escape(problem.source)}[/]"
-        table.add_row(problem.id, severity, what, escape(problem.fix))
     if problems:
-        console.print(table)
+        console.print(wan_tables.problems(problems, commands))
     plural = "" if len(commands) == 1 else "s"
     told = ", ".join(f"{count} {severity}{'' if count == 1 else 's'}" for severity, count in counts.items())
     console.print(f"{len(commands)} command{plural}: {told}", highlight=False)
@@ -328,20 +281,14 @@ def _warn(problems: list[Problem]) -> None:
     console = Console(stderr=True)
     for problem in problems:
         if problem.severity is not Severity.NOTE:
-            colour = COLOURS[problem.severity]
+            colour = wan_tables.COLOURS[problem.severity]
             console.print(f"[{colour}]{problem.id} {problem.severity}[/] {escape(problem.what)}", soft_wrap=True)
 
 
 def _show_checkpoint(report: CheckpointReport, memory: float, area: tuple[int, int], gpus: int) -> None:
     console = Console()
-    table = Table(expand=True)
-    for heading in ("id", "severity", "what", "what to do"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in {"id", "severity"})
-    for problem in report.problems:
-        colour = COLOURS[problem.severity]
-        table.add_row(problem.id, f"[{colour}]{problem.severity}[/]", escape(problem.what), escape(problem.fix))
     if report.problems:
-        console.print(table)
+        console.print(wan_tables.folder(report.problems))
     state = "[green]whole[/]" if report.whole else "[bold red]not whole[/]"
     console.print(f"{escape(str(report.folder))}: {state} for {', '.join(report.uses)}", highlight=False)
     gib = 2**30

@@ -152,7 +152,13 @@ class _Verifier:
             head = opened.read(64)
         fix = f"delete it and pull again: {path}"
         if head.startswith(b"version https://git-lfs"):
-            self._say("C2", Severity.ERROR, f"{path} is a Git LFS pointer, not the file", "git lfs pull, or pull", use)
+            self._say(
+                "C2",
+                Severity.ERROR,
+                f"{path} is a Git LFS pointer, not the file",
+                "git lfs pull, or ugclab models pull wan2.2-animate",
+                use,
+            )
         elif record.size_bytes is not None and size != record.size_bytes:
             kind = "is cut off" if size < record.size_bytes else "is not the file expected"
             self._say("C2", Severity.ERROR, f"{path} {kind}: {size} of {record.size_bytes} bytes", fix, use)

@@ -48,7 +48,7 @@ def task_left_out(command: Command, around: Surroundings) -> Iterator[Finding]:
         named = "without --task it" if command.absent("task") else f"--task {command.task.name}"
         ignored = ", ".join(f"--{name}" for name in flags) or "the Animate checkpoint"
         yield Finding(
-            what=f"{named} runs {command.task.name}: {ignored} is ignored, and an Animate checkpoint lacks its models",
+            what=f"{named} runs {command.task.name}, which ignores {ignored}; an Animate checkpoint lacks its models",
             fix=f"--task {ANIMATE}",
             flag="--task",
             stage=Stage.LOAD if "animate" in checkpoint.lower() else None,

@@ -155,7 +155,7 @@ def memory(command: Command, around: Surroundings) -> Iterator[Finding]:
     }
     have, least, most = around.gpu.memory_gb, min(peaks.values()), max(peaks.values())
     advice = "--t5_cpu, a smaller --resolution_area, more GPUs with --dit_fsdp, or a larger card"
-    named = f"{around.gpu.name} has {have:.0f} GB"
+    named = f"{around.gpu.name} has {have:.1f} GB ({around.gpu.memory_mib / 1024:.0f} GiB)"
     if have < least:
         yield Finding(what=f"{named}; about {least:.0f} GB are needed", fix=advice)
     elif have < most:

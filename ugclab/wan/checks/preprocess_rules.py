@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ugclab.wan.checks.trap import Command, Surroundings, trap
 from ugclab.wan.problems import Finding, Severity, Stage
 
-PIPELINE = "wan/modules/animate/preprocess/process_pipepline.py"
+PIPELINE = "preprocess/process_pipepline.py"
 MASK_FLAGS = ("iterations", "k", "w_len", "h_len")
 
 
@@ -78,7 +78,7 @@ def mask_shape(command: Command, around: Surroundings) -> Iterator[Finding]:
         )
 
 
-@trap("T29", Severity.ERROR, source="wan/modules/animate/preprocess/preprocess_data.py:4")
+@trap("T29", Severity.ERROR, source="preprocess/preprocess_data.py:4")
 def run_as_module(command: Command, around: Surroundings) -> Iterator[Finding]:
     """The preprocessing has to be run by path: with `-m` it does not find its siblings."""
     if command.preprocesses and command.found.launcher.as_module:
