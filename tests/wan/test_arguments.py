@@ -117,6 +117,15 @@ def test_every_refusal_is_told_not_only_the_first() -> None:
     assert [refusal.id for refusal in read.refusals] == ["A5", "A1", "A3", "A2", "A4"]
 
 
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [(" ", "last character"), ("\u2013\u2013replace_flag", "write --replace_flag"), ("\u2014task", "write --task")],
+)
+def test_words_that_copying_spoils(word: str, text: str) -> None:
+    (refusal,) = read_arguments(GENERATE, ["--replace_flag", "--save_file", "r.mp4", word]).refusals
+    assert text in refusal.finding.fix
+
+
 def test_unresolved_words() -> None:
     read = read_arguments(GENERATE, ["--frame_num", "$N", "--ckpt_dir", "${D}/x"])
     assert (read.unresolved, read.open, read.refusals) == ({"frame_num", "ckpt_dir"}, False, ())

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.wan.media import write_heic, write_mp4
 from ugclab.errors import WeightsCorrupt
-from ugclab.wan.environment import read_environment, version_tuple
+from ugclab.wan.environment import detect_gpu, read_environment, version_tuple
 from ugclab.wan.mp4 import read_video_track
 from ugclab.wan.pictures import read_picture
 from ugclab.wan.safetensors import read_header
@@ -124,3 +125,24 @@ def test_editable_and_linked_packages_are_seen(tmp_path: Path) -> None:
     assert environment.version("sam_2") == "1.0"
     assert environment.find("sam2/sam2_hiera_l.yaml") is not None
     assert version_tuple("0.18.0rc1") == (0, 18, 0)
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("NVIDIA H100 80GB HBM3, 81559\nNVIDIA H100 80GB HBM3, 81559\n", ("NVIDIA H100 80GB HBM3", 81_559)),
+        ("", None),
+        ("No devices were found\n", None),
+    ],
+)
+def test_the_gpu_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch, output: str, expected: tuple[str, int] | None
+) -> None:
+    done = subprocess.CompletedProcess([], 0, stdout=output)
+    monkeypatch.setattr("ugclab.wan.environment.subprocess.run", lambda *args, **kwargs: done)
+    assert detect_gpu() == expected
+
+
+def test_no_gpu_without_nvidia_smi(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert detect_gpu() is None

@@ -2,13 +2,16 @@
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.wan.media import write_mp4, write_png, write_streams
 from ugclab import wan
 from ugclab.errors import UgclabError
+from ugclab.wan.arithmetic import find_gpu
 from ugclab.wan.reading import FoundCommand, find_commands, kind_of
 from ugclab.wan.shell import split_commands
 
@@ -238,6 +241,30 @@ def test_garbage_raises_nothing_but_an_error_of_ours(text: str, name: str) -> No
     except UgclabError:
         return
     assert all(problem.what and problem.source for problem in problems)
+
+
+OPTIONS = [o for s in (wan.snapshot().generate, wan.snapshot().preprocess) if s for f in s.flags for o in f.options]
+NUMBERS = ["0", "-1", "1", "5", "40", "77", "80", "1e400", "nan", "-inf", "99999999999999999999", "0.5", "True", "no"]
+VALUES = ["", ".", "/", "w", "w/src_pose.mp4", "in.mp4", "me.png", "animate-14B", "s2v-14B", "832*480", "$X", "\0", "é"]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scene")
+    write_streams(folder / "w")
+    write_mp4(folder / "in.mp4")
+    write_png(folder / "me.png")
+    return folder
+
+
+@given(
+    st.sampled_from(["generate.py", "preprocess_data.py"]),
+    st.sampled_from([[], ["torchrun", "--nproc_per_node", "0"], ["torchrun", "--nproc_per_node=8"]]),
+    st.lists(st.one_of(st.sampled_from(OPTIONS), st.sampled_from(NUMBERS), st.sampled_from(VALUES)), max_size=12),
+)
+def test_any_arguments_are_judged(scene: Path, script: str, start: list[str], words: list[str]) -> None:
+    problems = wan.check([*start, script, "--task", "animate-14B", *words], base=scene, here=True, gpu=find_gpu("L4"))
+    assert wan.exit_code(problems) in {0, 3, 4}
 
 
 @given(st.lists(TEXTS, max_size=4))

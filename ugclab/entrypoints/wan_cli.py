@@ -242,7 +242,7 @@ def _uses(commands: list[FoundCommand]) -> tuple[Use, ...]:
         replaces = any(word.startswith("--replace") for word in found.argv)
         if found.script == "generate":
             uses += ["generate"]
-            uses += ["relight"] if "--use_relighting_lora" in found.argv else []
+            uses += ["relight"] if any(word.startswith("--use_r") for word in found.argv) else []
         else:
             uses += ["preprocess"]
             uses += ["replace"] if replaces else []

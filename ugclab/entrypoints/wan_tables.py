@@ -18,7 +18,8 @@ NARROW = {"id", "severity", "flag", "shows"}
 
 
 def _table(*headings: str, title: str = "", expand: bool = False) -> Table:
-    table = Table(title=title or None, title_justify="left", expand=expand)
+    """Prose tables fill the width and have a line between rows."""
+    table = Table(title=title or None, title_justify="left", expand=expand, show_lines=expand)
     for heading in headings:
         table.add_column(heading, overflow="fold", no_wrap=heading in NARROW)
     return table
@@ -74,7 +75,6 @@ def problems(found: Sequence[Problem], commands: Sequence[FoundCommand] = ()) ->
     for problem in found:
         if problem.command != shown:
             shown = problem.command
-            table.add_section()
             if len(commands) > 1 and shown is not None:
                 place = commands[shown].where or f"command {shown + 1}"
                 table.add_row("", "", f"[bold]{escape(place)}: {commands[shown].script}[/]", "")

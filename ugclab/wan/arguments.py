@@ -17,6 +17,9 @@ from ugclab.wan.problems import Finding
 UNRESOLVED = re.compile(r"\$[A-Za-z_{(\d@*?]")
 """A shell variable or substitution that nothing in the text gave a value."""
 
+DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"
+"""Hyphens and dashes that web pages and editors put in the place of '-'."""
+
 _HELP = Flag(name="help", options=("-h", "--help"), action="store_true", default=False)
 _NEGATIVE = re.compile(r"^-\d+$|^-\d*\.\d+$")  # as argparse: such a word is a value, not a flag
 _TRUE, _FALSE = {"yes", "true", "t", "y", "1"}, {"no", "false", "f", "n", "0"}  # wan/utils/utils.py, str2bool
@@ -187,7 +190,12 @@ class _Reader:
         if UNRESOLVED.search(word):
             self.open = True
         elif not self.positional:
-            if after:
+            if not word.strip():
+                what = "a blank stands alone: a backslash before a blank does not continue the line"
+                fix = "remove what follows the backslash, so that it is the line's last character"
+            elif word[0] in DASHES:
+                what, fix = f"'{word}' starts with a typographic dash", f"write --{word.lstrip(DASHES + '-')}"
+            elif after:
                 what, fix = f"{after} takes no value: '{word}' is refused", f"write {after} alone, or leave it out"
             else:
                 what, fix = f"'{word}' belongs to no flag: the script takes no positional arguments", "remove it"

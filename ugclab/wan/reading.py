@@ -128,7 +128,7 @@ def kind_of(text: str, name: str = "") -> Literal["notebook", "markdown", "docke
 
 
 def _where(name: str, line: int) -> str:
-    return f"{name}:{line}" if name else (f"line {line}" if line > 1 else "")
+    return f"{name}:{line}" if name else f"line {line}"
 
 
 def _shell(text: str, name: str, line: int, variables: Variables | None = None) -> Iterator[FoundCommand]:
