@@ -311,6 +311,12 @@ def test_gpu_memory_follows_the_area_of_the_pair(tmp_path: Path) -> None:
     assert "G1" not in found(wan.check(small, base=tmp_path, gpu=find_gpu("A40")))
 
 
+def test_absurd_counts_are_answered_at_once(tmp_path: Path) -> None:
+    absurd = EIGHT + "--dit_fsdp --ulysses_size 99999999999999999999"
+    write_streams(tmp_path / "w", replace=False)
+    assert found(wan.check(absurd, base=tmp_path))["T21"] == "error"
+
+
 def test_every_rule_is_tested_here() -> None:
     tested = (
         {case.id for case in COMMANDS} | {row[0] for row in FILES} | {row[0] for row in ENVIRONMENTS} | {"U8", "G1"}

@@ -12,6 +12,8 @@ Variables = dict[str, list[str]]
 """Values by name: one string for a variable, several for an array."""
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\+?=")
+_PLAIN = re.compile(r"[^\s;&|()<>\\'\"$`]+")  # characters that mean themselves, unquoted
+_PLAIN_QUOTED = re.compile(r"[^\\$`]+")  # and within double quotes
 _NAME = re.compile(r"[A-Za-z_]\w*|[\d@*?#$!-]")
 _BRACED = re.compile(r"([A-Za-z_]\w*)(\[[@*]\])?(?::?[-=]([^}]*))?$")
 _DECLARE = {"export", "local", "readonly", "declare", "typeset"}
@@ -173,8 +175,9 @@ class _Lexer:
             elif char in "$`":
                 self._expansion(word, quoted=False)
             else:
-                word.add(char, quoted=False)
-                self._skip(1)
+                run = _PLAIN.match(self.text, self.at)
+                word.add(run[0] if run else char, quoted=False)
+                self._skip(len(run[0]) if run else 1)
         return word.words() if word.started else []
 
     def _closing_quote(self) -> int:
@@ -197,8 +200,9 @@ class _Lexer:
             elif char in "$`":
                 self._expansion(word, quoted=True)
             else:
-                word.add(char)
-                self._skip(1)
+                run = _PLAIN_QUOTED.match(self.text, self.at, end)
+                word.add(run[0] if run else char)
+                self._skip(len(run[0]) if run else 1)
         self.at = max(self.at, end)
         self._skip(1)
 

@@ -10,6 +10,8 @@ from ugclab.wan.mp4 import VideoTrack, read_video_track
 from ugclab.wan.pictures import READ_BY_OPENCV, read_picture
 from ugclab.wan.problems import Finding, Severity, Stage
 
+FITTING = (1, 2, 4, 5, 8, 10, 20, 40)
+"""GPU counts that divide the 40 heads."""
 STREAMS = ("src_pose.mp4", "src_face.mp4", "src_bg.mp4", "src_mask.mp4")
 
 
@@ -116,7 +118,7 @@ def undivided(command: Command, width: int, height: int) -> Iterator[Finding]:
     if count % gpus:
         yield Finding(
             what=f"{count} tokens at {width}x{height} do not divide by {gpus} GPUs: it fails after the load",
-            fix=f"another --resolution_area, or {max(n for n in range(1, gpus) if count % n == 0)} GPUs",
+            fix=f"another --resolution_area, or {max(n for n in FITTING if n < gpus and count % n == 0)} GPUs",
             flag="--ulysses_size",
         )
 

@@ -19,7 +19,7 @@ def heads_divide(command: Command, around: Surroundings) -> Iterator[Finding]:
     value = command.value("ulysses_size")
     heads = command.task.defaults.get("num_heads") if command.task else None
     if isinstance(value, int) and isinstance(heads, int) and value > 1 and heads % value:
-        fitting = [n for n in range(2, value) if heads % n == 0] or [1]
+        fitting = [n for n in range(1, heads + 1) if heads % n == 0 and n < value]
         yield Finding(
             what=f"{heads} heads cannot be divided among {value} GPUs",
             fix=f"--ulysses_size {fitting[-1]}, and as many processes",
