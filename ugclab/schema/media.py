@@ -77,6 +77,7 @@ class MediaInfo(Frozen):
     width: int = Field(description="px, upright")
     height: int = Field(description="px, upright")
     rotation: Literal[0, 90, 180, 270] = Field(0, description="degrees clockwise that turn a coded picture upright")
+    mirrored: bool = Field(False, description="a coded picture is mirrored left to right before it is turned")
     pixel_aspect: Rational = Fraction(1)
     frame_rate: Rational = Field(description="frames over duration: the average where the rate varies")
     variable_frame_rate: bool

@@ -1,0 +1,5 @@
+"""`python -m ugclab` is `ugclab`."""
+
+from ugclab.entrypoints.cli import main
+
+main()

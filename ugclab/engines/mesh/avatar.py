@@ -1,0 +1,259 @@
+"""The avatar photo made ready to wear: checked, unrolled into a texture, freed of its own light and hair."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ugclab.engines.mesh import pose, topology
+from ugclab.engines.mesh.detector import Detector
+from ugclab.engines.mesh.landmarks import Landmarker, Region
+from ugclab.engines.mesh.sampling import Still
+from ugclab.engines.mesh.topology import Floats
+from ugclab.engines.mesh.warp import inverse_map
+from ugclab.errors import AvatarError
+
+WIDTH, HEIGHT = 352, 416  # px of the texture; the face's oval is about 310 px wide in it
+MIN_FACE_PX = 64
+"""Narrower faces carry no identity: 94 px is the smallest that was seen to work."""
+MIN_DETAIL = 12.0
+"""Variance of the Laplacian over the face at 128 px; sharp photographs have 100 to 2000, a face blurred by 4 px has
+5."""
+MAX_YAW = 45.0
+
+
+@dataclass(frozen=True, slots=True)
+class Avatar:
+    """A face to wear."""
+
+    shape: Floats
+    """(468, 3) landmarks in the face's own frame, in units of the canonical shape."""
+    texture: Floats
+    """(HEIGHT, WIDTH, 3) RGB in [0, 1], evenly lit."""
+    warnings: tuple[str, ...]
+
+
+def texture_points() -> Floats:
+    """(468, 2) where each landmark lies in the texture: the canonical face, its sides and chin unrolled a little."""
+    shape = topology.canonical()
+    depth = shape[:, 2] - shape[:, 2].min()
+    flat = shape[:, :2] * (1 + 0.18 * depth[:, None])
+    low, high = flat.min(0), flat.max(0)
+    scale = min(WIDTH * 0.9 / (high[0] - low[0]), HEIGHT * 0.9 / (high[1] - low[1]))
+    points: Floats = ((flat - (low + high) / 2) * scale + np.array([WIDTH / 2, HEIGHT / 2])).astype(np.float32)
+    return points
+
+
+def prepare(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) -> Avatar:
+    """Make a photo (height, width, 3), uint8 RGB, ready. Raises AvatarError with what to do."""
+    points, warnings = _find(photo, detector, landmarker)
+    face = pose.fit(points, topology.canonical())
+    if abs(face.yaw) > MAX_YAW:
+        raise AvatarError(
+            f"the avatar's face is turned by {abs(face.yaw):.0f} degrees", hint="use a photo that looks at the camera"
+        )
+    raw, seen = _unroll(photo, points)
+    raw = _mirror_hidden(raw, seen)
+    texture = _even_light(_fill_outside(raw))
+    return Avatar(face.invert(points), texture, tuple(warnings))
+
+
+def _find(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) -> tuple[Floats, list[str]]:
+    height, width = photo.shape[:2]
+    if min(height, width) < MIN_FACE_PX:
+        raise AvatarError(
+            f"the avatar is only {width}x{height} px", hint="use a photo whose face is 150 px wide or more"
+        )
+    still = Still.from_rgb(photo)
+    faces = []
+    for found in detector.find(still, thorough=False):
+        face = landmarker.see(still, Region.of_detection(found))
+        if face.presence > 0.5:
+            faces.append(landmarker.see(still, Region.of_landmarks(face.points)))
+    faces = [face for face in faces if face.presence > 0.5]
+    if not faces:
+        raise AvatarError(
+            "no face was found in the avatar", hint="use a sharp photo of one face that looks at the camera"
+        )
+    widths = sorted((_width(face.points) for face in faces), reverse=True)
+    if len(widths) > 1 and widths[1] > 0.5 * widths[0]:
+        raise AvatarError(f"the avatar shows {len(widths)} faces", hint="crop the photo to the one that is meant")
+    points = max(faces, key=lambda face: _width(face.points)).points
+    if widths[0] < MIN_FACE_PX:
+        raise AvatarError(
+            f"the avatar's face is only {widths[0]:.0f} px wide", hint="use a photo whose face is 150 px wide or more"
+        )
+    detail = _detail(still, points)
+    if detail < MIN_DETAIL:
+        raise AvatarError("the avatar's face is blurred", hint="use a sharper photo")
+    warnings = []
+    if widths[0] < 120:
+        warnings.append(f"the avatar's face is only {widths[0]:.0f} px wide: 150 or more look better")
+    return points, warnings
+
+
+def _width(points: Floats) -> float:
+    return float(np.ptp(points[:, 0]))
+
+
+def _detail(still: Still, points: Floats) -> float:
+    region = Region.of_landmarks(points)
+    window = cv2.warpAffine(still.y, region.to_window(192), (192, 192), flags=cv2.INTER_AREA)
+    return float(cv2.Laplacian(window[32:160, 32:160], cv2.CV_32F).var())
+
+
+def _unroll(photo: NDArray[np.uint8], points: Floats) -> tuple[Floats, Floats]:
+    """Texture (HEIGHT, WIDTH, 3) in [0, 1] and how squarely each of its pixels was seen, 0-1."""
+    layout = texture_points()
+    grid, _ = inverse_map(layout, points[:, :2], (WIDTH, HEIGHT))
+    texture = cv2.remap(
+        photo.astype(np.float32) / 255, grid, None, interpolation=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    normals = _normals(points)
+    facing = np.clip(-normals[:, 2:], 0, 1)
+    seen, _ = inverse_map(layout, np.repeat(facing, 2, axis=1), (WIDTH, HEIGHT))
+    visible = cv2.erode(np.clip(seen[..., 0], 0, 1), np.ones((9, 9)))
+    return np.clip(texture, 0, 1), cv2.GaussianBlur(visible, (0, 0), 3)
+
+
+def _normals(points: Floats) -> Floats:
+    """(468, 3) unit normals, from the triangles around each landmark."""
+    tris = topology.triangles()
+    a, b, c = (points[tris[:, i]] for i in range(3))
+    faces = np.cross(b - a, c - a)
+    normals = np.zeros_like(points)
+    for i in range(3):
+        np.add.at(normals, tris[:, i], faces)
+    normals = -normals  # z grows away from the camera; a frontal face looks towards -z
+    unit: Floats = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
+    return unit
+
+
+def _mirror_hidden(texture: Floats, seen: Floats) -> Floats:
+    """Where one side was turned away, take the other side's skin."""
+    other, other_seen = texture[:, ::-1], seen[:, ::-1]
+    share = np.clip((other_seen - seen - 0.15) / 0.35, 0, 1)[..., None]
+    whole: Floats = texture * (1 - share) + other * share
+    return whole
+
+
+def oval_mask(shrink_top: float, shrink_sides: float, shrink_chin: float, feather: float) -> Floats:
+    """(HEIGHT, WIDTH) 1 inside the face's oval shrunk about the middle of the nose, softened by `feather` texture
+    widths."""
+    layout = texture_points()
+    middle = layout[[1, 6, 168]].mean(0)
+    rim = layout[topology.OVAL] - middle
+    rim[:, 1] *= np.where(rim[:, 1] < 0, shrink_top, shrink_chin)
+    rim[:, 0] *= shrink_sides
+    return _soft_polygon(rim + middle, feather)
+
+
+def ring_mask(ring: NDArray[np.intp], grow: tuple[float, float], feather: float) -> Floats:
+    """(HEIGHT, WIDTH) 1 inside a ring of landmarks grown about its middle in (x, y)."""
+    points = texture_points()[ring]
+    middle = (points.min(0) + points.max(0)) / 2
+    return _soft_polygon((points - middle) * np.array(grow, np.float32) + middle, feather)
+
+
+def ellipse_mask(centre: Floats, axes: tuple[float, float], angle: float, feather: float) -> Floats:
+    """(HEIGHT, WIDTH) 1 inside an ellipse; centre and half axes in texture px, angle in radians."""
+    mask = np.zeros((HEIGHT, WIDTH), np.float32)
+    scaled = (float(centre[0]), float(centre[1])), (2 * axes[0], 2 * axes[1]), float(np.degrees(angle))
+    cv2.ellipse(mask, scaled, 1.0, -1, cv2.LINE_AA)
+    return _soften(mask, feather)
+
+
+def _soft_polygon(points: Floats, feather: float) -> Floats:
+    mask = np.zeros((HEIGHT, WIDTH), np.float32)
+    cv2.fillPoly(mask, [np.rint(points * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
+    return _soften(mask, feather)
+
+
+def _soften(mask: Floats, feather: float) -> Floats:
+    side = max(int(feather * WIDTH), 1) | 1
+    soft: Floats = cv2.blur(cv2.blur(mask, (side, side)), (side, side))
+    return soft
+
+
+def above_brows(ramp: float) -> Floats:
+    """(HEIGHT, WIDTH) 1 on forehead and temples, 0 below the upper edge of the brows, over `ramp` px."""
+    layout = texture_points()
+    line = layout[np.array([127, 70, 63, 105, 66, 107, 9, 336, 296, 334, 293, 300, 356])]
+    columns = np.interp(np.arange(WIDTH), line[:, 0], line[:, 1]).astype(np.float32)
+    rows = np.arange(HEIGHT, dtype=np.float32)[:, None]
+    upper: Floats = np.clip((columns - rows) / ramp, 0, 1)
+    return upper
+
+
+def _fill_outside(texture: Floats) -> Floats:
+    """Replace hair, collar and background beyond 0.86 of the oval by skin carried outwards from inside it."""
+    inside = oval_mask(0.86, 0.86, 0.9, 0.03)
+    # The forehead is skin only where it looks like the cheeks: a fringe is hair inside the oval.
+    keep = inside * (1 - above_brows(6) * (1 - _skin_likelihood(texture)))
+    filled = texture
+    # Push-pull by widening blurs: each pass fills what the narrower one could not reach.
+    for sigma in (5, 12, 28, 70):
+        weight = cv2.GaussianBlur(keep, (0, 0), sigma)
+        spread = cv2.GaussianBlur(filled * keep[..., None], (0, 0), sigma) / np.maximum(weight, 1e-4)[..., None]
+        filled = filled * keep[..., None] + spread * (1 - keep[..., None])
+        keep = np.maximum(keep, np.clip((weight - 0.02) / 0.1, 0, 1))
+    return filled
+
+
+def _skin_likelihood(texture: Floats) -> Floats:
+    """(HEIGHT, WIDTH) how much each pixel looks like the cheeks, nose and brow bridge, 0-1."""
+    layout = texture_points()
+    sample = np.zeros((HEIGHT, WIDTH), np.float32)
+    for centre in (50, 280, 101, 330, 5, 195, 9, 8, 118, 347):
+        cv2.circle(sample, tuple(int(v) for v in layout[centre]), 10, 1.0, -1)
+    features = np.log(np.maximum(cv2.GaussianBlur(texture, (0, 0), 1.5), 0.02))
+    features = np.dstack([features[..., 1], features[..., 0] - features[..., 1], features[..., 2] - features[..., 1]])
+    chosen = features[sample > 0]
+    middle = np.median(chosen, axis=0)
+    spread = np.clip(1.48 * np.median(np.abs(chosen - middle), axis=0), (0.10, 0.05, 0.05), (0.20, 0.10, 0.10))
+    distance = (((features - middle) / spread) ** 2).sum(-1)
+    likelihood: Floats = np.clip((16 - distance) / 9, 0, 1).astype(np.float32)
+    # Single dark strands belong to the hair around them.
+    calm: Floats = cv2.GaussianBlur(cv2.erode(likelihood, np.ones((5, 5))), (0, 0), 4)
+    return calm
+
+
+def _even_light(texture: Floats) -> Floats:
+    """Take the photo's light off: halve broad differences of brightness, even left and right, tame tinted patches."""
+    layout = texture_points()
+    width = float(np.ptp(layout[topology.OVAL, 0]))
+    features = sum(
+        ring_mask(ring, grow, 0.02)
+        for ring, grow in (
+            (topology.RIGHT_EYE, (1.3, 2.2)),
+            (topology.LEFT_EYE, (1.3, 2.2)),
+            (topology.OUTER_LIPS, (1.1, 1.2)),
+            (topology.RIGHT_BROW, (1.05, 1.3)),
+            (topology.LEFT_BROW, (1.05, 1.3)),
+        )
+    )
+    weight = np.clip(1 - np.asarray(features, np.float32), 0.02, 1) * (0.05 + oval_mask(0.9, 0.9, 0.9, 0.02))
+    luma = texture @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    log_luma = np.log(np.maximum(luma, 0.03))
+
+    def broad(values: Floats, sigma: float) -> Floats:
+        blurred: Floats = cv2.GaussianBlur(values * weight, (0, 0), sigma) / cv2.GaussianBlur(weight, (0, 0), sigma)
+        return blurred
+
+    sigma = 0.13 * width
+    low = broad(log_luma, sigma)
+    mirrored = np.clip(0.5 * (low[:, ::-1] - low), -0.7, 0.7)
+    even = low + mirrored
+    level = float((even * weight).sum() / weight.sum())
+    change = mirrored + 0.5 * (level - even)
+    lit = texture * np.exp(change)[..., None]
+    luma = np.maximum(lit @ np.array([0.2126, 0.7152, 0.0722], np.float32), 0.02)
+    chroma = lit / luma[..., None]
+    mean = (chroma * weight[..., None]).sum((0, 1)) / weight.sum()
+    patches = np.stack([broad(chroma[..., i], sigma) for i in range(3)], axis=-1)
+    # Broad tints keep 0.3 of their deviation, what is left of the local ones 0.8.
+    chroma = mean + 0.3 * (patches - mean) + 0.8 * (chroma - patches)
+    chroma /= np.maximum(chroma @ np.array([0.2126, 0.7152, 0.0722], np.float32), 0.05)[..., None]
+    evened: Floats = np.clip(chroma * luma[..., None], 0, 1).astype(np.float32)
+    return evened

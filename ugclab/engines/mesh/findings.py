@@ -1,0 +1,102 @@
+"""What an analysis tells a person before anything is swapped: where the face is, and what will not look good."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from ugclab.engines.base import RangeFaces
+from ugclab.engines.mesh.choosing import Person
+from ugclab.engines.mesh.composite import FADE_PITCH, FADE_YAW
+from ugclab.engines.mesh.records import Records
+from ugclab.media.frames import first_tick
+from ugclab.schema.media import MediaInfo, TimeRange
+
+SMALL_FACE_PX = 64
+"""Median widths below this leave little of an identity to see."""
+MANY = 0.2
+"""Share of a person's frames from which on a warning is worth reading."""
+
+
+def describe(span: TimeRange, info: MediaInfo, records: Records, cast: Sequence[Sequence[int]]) -> RangeFaces:
+    """Count a range's frames with a face that can be worn, and where they are."""
+    low, high = first_tick(span.start, info), first_tick(span.end, info)
+    inside = np.flatnonzero((records.stamps >= low) & (records.stamps < high))
+    shown = np.zeros(len(records.stamps), bool)
+    for tracks in cast:
+        rows = records.rows_of(list(tracks))
+        for first, last in records.runs(rows):
+            shown[first : last + 1] = True
+        turned = rows[_turned(records, rows)]
+        shown[records.index["frame"][turned]] = False
+    seen = inside[shown[inside]]
+    notes = []
+    missing = len(inside) - len(seen)
+    if 0 < missing < len(inside):
+        notes.append(
+            f"{missing} of the {len(inside)} frames of {span} show no face that can be swapped: they stay as they are"
+        )
+    return RangeFaces(
+        range=span,
+        frames=len(inside),
+        frames_with_face=len(seen),
+        face_ranges=tuple(_ranges(inside, shown, records, info, span)),
+        warnings=tuple(notes),
+    )
+
+
+def _turned(
+    records: Records, rows: np.ndarray[tuple[int], np.dtype[np.intp]]
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    index = records.index[rows]
+    turned: np.ndarray[tuple[int], np.dtype[np.bool_]] = (np.abs(index["yaw"]) >= FADE_YAW[1]) | (
+        np.abs(index["pitch"]) >= FADE_PITCH[1]
+    )
+    return turned
+
+
+def _ranges(
+    inside: np.ndarray[tuple[int], np.dtype[np.intp]],
+    shown: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    records: Records,
+    info: MediaInfo,
+    span: TimeRange,
+) -> list[TimeRange]:
+    def time(frame: int) -> Fraction:
+        return max(int(records.stamps[frame]) * info.time_base - info.start, Fraction(0))
+
+    found = []
+    start: int | None = None
+    for frame in (*inside.tolist(), None):
+        if frame is not None and shown[frame]:
+            start = frame if start is None else start
+        elif start is not None:
+            found.append(TimeRange(start=time(start), end=span.end if frame is None else time(frame)))
+            start = None
+    return found
+
+
+def warnings(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: Records) -> list[str]:
+    """What a viewer will notice, in sentences."""
+    told = []
+    wanted = {track for tracks in cast for track in tracks}
+    others = [person for person in persons if person.track not in wanted]
+    if others:
+        told.append(
+            f"{len(others)} more face(s) are seen and stay as they are: --face all, left, right or index:N chooses"
+        )
+    for tracks in cast:
+        rows = records.rows_of(list(tracks))
+        index = records.index[rows]
+        if not len(index):
+            continue
+        width = float(np.median(index["size"]))
+        if width < SMALL_FACE_PX:
+            told.append(f"the face is only {width:.0f} px wide: little of the avatar will be seen")
+        share = float((np.abs(index["yaw"]) > FADE_YAW[0]).mean())
+        if share > MANY:
+            told.append(
+                f"the face is turned by more than {FADE_YAW[0]:.0f} degrees in {share:.0%} of its frames: "
+                "the swap fades out there"
+            )
+    return told

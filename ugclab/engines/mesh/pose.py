@@ -1,0 +1,78 @@
+"""Where a face is and how it is turned: a similarity between a shape in the face's own frame and landmarks in a
+picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ugclab.engines.mesh import topology
+from ugclab.engines.mesh.topology import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """picture = scale * rotation @ shape + centre, for column vectors."""
+
+    rotation: Floats
+    """(3, 3), determinant 1."""
+    scale: float
+    """Picture pixels of one unit of the shape."""
+    centre: Floats
+    """(3,) in picture pixels."""
+
+    def apply(self, shape: Floats) -> Floats:
+        """Shape (n, 3) to picture (n, 3)."""
+        return self.turn(shape) + self.centre
+
+    def turn(self, vectors: Floats) -> Floats:
+        """Displacements (n, 3) of the shape to displacements in the picture."""
+        turned: Floats = np.float32(self.scale) * (vectors @ self.rotation.T)
+        return turned
+
+    def invert(self, points: Floats) -> Floats:
+        """Picture (n, 3) to shape (n, 3)."""
+        centred: Floats = points - self.centre
+        shape: Floats = np.float32(1 / self.scale) * (centred @ self.rotation)
+        return shape
+
+    @property
+    def yaw(self) -> float:
+        """Degrees the face is turned sideways; its sign is the side."""
+        return float(np.degrees(np.arctan2(-self.rotation[0, 2], np.hypot(self.rotation[0, 0], self.rotation[1, 0]))))
+
+    @property
+    def pitch(self) -> float:
+        """Degrees the face is tilted up or down."""
+        return float(np.degrees(np.arctan2(self.rotation[1, 2], self.rotation[2, 2])))
+
+    @property
+    def roll(self) -> float:
+        """Radians clockwise from upright, in the picture."""
+        return float(np.arctan2(self.rotation[1, 0], self.rotation[0, 0]))
+
+
+def _rigidity() -> Floats:
+    """(468,) how much a landmark tells of the pose: what speaks, blinks and frowns tells little."""
+    shape = topology.canonical()
+    weights = np.ones(len(shape), np.float32)
+    mouth = shape[topology.OUTER_LIPS].mean(0)
+    weights[shape[:, 1] > mouth[1] - 0.25] = 0.15
+    for ring in (topology.RIGHT_EYE, topology.LEFT_EYE, topology.RIGHT_BROW, topology.LEFT_BROW):
+        weights[ring] = 0.3
+    share: Floats = weights / weights.sum()
+    return share
+
+
+RIGIDITY = _rigidity()
+
+
+def fit(points: Floats, shape: Floats, weights: Floats = RIGIDITY) -> Pose:
+    """Weighted least squares (Umeyama, 1991) of `shape` (468, 3) onto landmarks `points` (468, 3)."""
+    shape_mean, points_mean = weights @ shape, weights @ points
+    a, b = shape - shape_mean, points - points_mean
+    u, s, vt = np.linalg.svd((b * weights[:, None]).T @ a)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))], np.float32)
+    rotation = (u * sign) @ vt
+    scale = float((s * sign).sum() / max(float(weights @ (a * a).sum(1)), 1e-12))
+    centre = points_mean - scale * rotation @ shape_mean
+    return Pose(rotation.astype(np.float32), scale, centre.astype(np.float32))

@@ -1,0 +1,295 @@
+"""The command line: `ugclab swap`, and what helps before and after it.
+
+Results go to stdout, progress and errors to stderr. Heavy imports happen inside the commands: `--help` is instant.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from ugclab.entrypoints import models, options, terminal
+from ugclab.entrypoints.terminal import print_json
+from ugclab.errors import EngineUnavailable, UgclabError
+from ugclab.schema.job import FaceSelector, StitchMode, SwapOptions
+
+if TYPE_CHECKING:
+    from ugclab.pipeline.plan import SwapRequest
+    from ugclab.schema.report import Report
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 a fault of ours; 2 wrong usage; 10 input, 11 source, 12 plan, 13 avatar; 20 face, 21 not "
+    "found, 22 ambiguous; 30 engine failed, 31 unknown, 32 unavailable; 40 model files, 41 corrupt; 50 output, 51 disk "
+    "full; 130 cancelled. --debug anywhere shows the traceback of an error."
+)
+
+app = typer.Typer(
+    name="ugclab",
+    help="Put a person's face into chosen segments of a video and leave the rest untouched.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(models.app, name="models")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
+    if version:
+        from ugclab.pipeline.measure import version as own_version
+
+        typer.echo(f"ugclab {own_version()}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def swap(
+    source: options.Source,
+    avatar: options.Avatar,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The result, .mp4 or .mov.", show_default=False)],
+    plan: options.Plan = "default",
+    face: options.Face = "largest",
+    engine: options.Engine = "mesh",
+    stitch: options.Stitch = StitchMode.AUTO,
+    crf: options.Crf = options.DEFAULTS.crf,
+    watermark: options.Watermark = "",
+    tone_map: options.ToneMap = False,
+    min_swapped: options.MinSwapped = options.DEFAULTS.min_swapped,
+    seed: options.Seed = options.DEFAULTS.seed,
+    fresh: options.Fresh = False,
+    report_json: options.ReportFile = None,
+    contact_sheet: options.Sheet = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Put the avatar's face into the plan's swap segments of a video."""
+    from ugclab.pipeline.plan import SwapRequest
+
+    wanted = SwapOptions(
+        face=FaceSelector.parse(face),
+        min_swapped=min_swapped,
+        stitch=stitch,
+        crf=crf,
+        watermark=watermark[:80],
+        tone_map=tone_map,
+        seed=seed,
+    )
+    request = SwapRequest(
+        source=source,
+        avatar=avatar,
+        out=out,
+        plan=plan,
+        engine=engine,
+        options=wanted,
+        fresh=fresh,
+        contact_sheet=contact_sheet,
+    )
+    _run(request, report_json, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("out/demo"),
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Swap the sample video that comes with ugclab: a video, a picture and a report in one folder."""
+    from ugclab.entrypoints.sample import sample_files
+    from ugclab.pipeline.plan import SwapRequest
+
+    source, avatar = sample_files()
+    out.mkdir(parents=True, exist_ok=True)
+    request = SwapRequest(source=source, avatar=avatar, out=out / "demo.mp4", contact_sheet=out / "demo.png")
+    report = _run(request, out / "demo.json", as_json=as_json, quiet=quiet)
+    (out / "demo.md").write_text(report.to_markdown())
+    if not quiet and not as_json:
+        typer.echo(f"see {out / 'demo.mp4'}, {out / 'demo.png'} and {out / 'demo.md'}")
+
+
+def _run(request: "SwapRequest", report_json: Path | None, *, as_json: bool, quiet: bool) -> "Report":
+    from ugclab.media.output import check_folder, whole_file
+    from ugclab.pipeline.run import run
+    from ugclab.settings import Settings
+
+    if report_json is not None:
+        check_folder(report_json)
+    from ugclab.entrypoints.progress import interruptible
+
+    with interruptible(quiet=quiet) as (interrupt, bar):
+        report = run(request, Settings(), on_progress=bar, cancelled=interrupt.cancelled)
+    if report_json is not None:
+        with whole_file(report_json) as part:
+            part.write_text(report.model_dump_json(indent=1) + "\n")
+    if as_json:
+        typer.echo(report.model_dump_json(indent=1))
+    elif not quiet:
+        terminal.show_report(report)
+    return report
+
+
+@app.command()
+def probe(source: options.Source, as_json: options.Json = False) -> None:
+    """Say what a video file is: size, times, colour, groups of pictures, sound."""
+    from ugclab.media.probe import probe as probe_file
+
+    info = probe_file(source)
+    if as_json:
+        typer.echo(info.model_dump_json(indent=1))
+        return
+    colour = info.colour
+    rate = f"{float(info.frame_rate):.3f} frames/s" + (", varying" if info.variable_frame_rate else "")
+    closed = "closed" if info.gop.closed else "open"
+    rows = [
+        ("container", info.container),
+        ("picture", f"{info.width}x{info.height}" + (f", turned by {info.rotation} degrees" if info.rotation else "")),
+        ("time", f"{float(info.duration):.3f} s, {info.frames} frames, {rate}"),
+        ("codec", f"{info.video_codec} {info.profile}, {info.pixel_format}" + (", interlaced" * info.interlaced)),
+        ("colour", f"{colour.primaries}/{colour.transfer}/{colour.matrix}, {colour.bit_depth} bits"),
+        ("groups", f"{info.gop.keyframes} keyframes, longest {float(info.gop.longest_s):.2f} s, {closed}"),
+        *(("sound", f"{a.codec}, {a.layout}, {a.sample_rate} Hz {a.language}".rstrip()) for a in info.audio),
+    ]
+    terminal.table(("", source.name), rows)
+
+
+@app.command(name="plan")
+def show_plan(
+    source: options.Source,
+    plan: options.Plan = "default",
+    stitch: options.Stitch = StitchMode.AUTO,
+    tone_map: options.ToneMap = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show how a plan falls on a video, without running it: frames, times, and what stays bit-exact."""
+    from ugclab.pipeline.outline import outline
+
+    made = outline(source, plan, mode=stitch, tone_map=tone_map)
+    if as_json:
+        typer.echo(made.model_dump_json(indent=1))
+        return
+    terminal.table(
+        ("segment", "time", "action", "first frame", "frames", "starts at s"),
+        [
+            (r.segment.index, str(r.segment.range), r.segment.action, r.first_frame, r.frames, f"{float(r.time):.4f}")
+            for r in made.rows
+        ],
+    )
+    typer.echo(f"stitched: {made.stitch_mode}; {made.exact_frames} frames bit-exact ({made.stitch_reason})")
+
+
+@app.command()
+def preview(
+    source: options.Source,
+    avatar: options.Avatar,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture, .png.", show_default=False)],
+    at: Annotated[str, typer.Option("--at", help="When, as 5, 1:02.5 or 150/30.", metavar="TIME")] = "0",
+    face: options.Face = "largest",
+    engine: options.Engine = "mesh",
+    seed: options.Seed = options.DEFAULTS.seed,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Swap one frame and write it as a picture: before on the left, after on the right."""
+    from ugclab.media.images import encode_png
+    from ugclab.media.output import check_folder, whole_file
+    from ugclab.media.probe import probe as probe_file
+    from ugclab.pipeline.contact_sheet import side_by_side
+    from ugclab.pipeline.preview import preview as preview_frame
+    from ugclab.schema.plan import parse_time
+    from ugclab.settings import Settings
+
+    check_folder(out)
+    wanted = SwapOptions(face=FaceSelector.parse(face), seed=seed)
+    from ugclab.entrypoints.progress import interruptible
+
+    with interruptible(quiet=quiet) as (interrupt, bar):
+        time = parse_time(at, probe_file(source).duration)
+        made = preview_frame(
+            source,
+            avatar,
+            time,
+            Settings(),
+            engine_name=engine,
+            options=wanted,
+            on_progress=bar,
+            cancelled=interrupt.cancelled,
+        )
+    with whole_file(out) as part:
+        part.write_bytes(encode_png(side_by_side(made.before, made.after)))
+    if as_json:
+        print_json({"time": f"{made.time.numerator}/{made.time.denominator}", "swapped": made.swapped, "out": str(out)})
+    elif not quiet:
+        typer.echo(f"{out}: the frame at {float(made.time):.3f} s, {'swapped' if made.swapped else 'no face found'}")
+
+
+@app.command()
+def engines(as_json: options.Json = False) -> None:
+    """List what can swap: whether it is ready here, and under which licences."""
+    from ugclab.engines.registry import availability, catalogue
+    from ugclab.settings import Settings
+
+    settings = Settings()
+    found = [(engine.info, availability(engine, settings)) for engine in catalogue()]
+    if as_json:
+        print_json([i.model_dump(mode="json") | {"availability": a.model_dump(mode="json")} for i, a in found])
+        return
+    terminal.table(
+        ("engine", "version", "replaces", "commercial use", "licences (code, weights, binaries)", "here"),
+        [
+            (
+                i.name,
+                i.version,
+                i.replaces,
+                i.commercial_use,
+                ", ".join((i.licences.code, i.licences.weights, i.licences.binaries)),
+                _readiness(a),
+            )
+            for i, a in found
+        ],
+    )
+
+
+def _readiness(state: Any) -> str:
+    if not state.ready:
+        return f"{state.reason}. {state.hint}"
+    return f"ready after fetching {state.to_fetch_mb:.1f} MB" if state.to_fetch_mb else "ready"
+
+
+@app.command()
+def doctor(as_json: options.Json = False) -> None:
+    """Say what is here, what is missing, and what to type."""
+    from ugclab.entrypoints.doctor import examine
+    from ugclab.settings import Settings
+
+    checks = examine(Settings())
+    if as_json:
+        print_json([c.model_dump(mode="json") for c in checks])
+    else:
+        terminal.show_checks(checks)
+    if missing := [c for c in checks if c.state == "missing"]:
+        raise EngineUnavailable(f"missing: {', '.join(c.name for c in missing)}", hint=missing[0].hint)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    try:
+        app([word for word in words if word != "--debug"], prog_name="ugclab")
+    except UgclabError as error:
+        if debug:
+            raise
+        terminal.show_error(error)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        terminal.show_fault(error)
+        sys.exit(1)
+    sys.exit(0)

@@ -1,0 +1,84 @@
+"""`ugclab models`: model files listed, fetched, checked."""
+
+import typer
+
+from ugclab.entrypoints import options, terminal
+from ugclab.entrypoints.terminal import print_json
+from ugclab.errors import Cancelled, WeightsCorrupt
+
+app = typer.Typer(no_args_is_help=True, help="Model files: list, fetch, check.")
+
+
+@app.command(name="list")
+def list_models(as_json: options.Json = False) -> None:
+    """List known model files: size, licence, who uses them, whether they are here and whole."""
+    from ugclab.settings import Settings
+    from ugclab.weights.catalog import CATALOG
+    from ugclab.weights.hub import verify
+
+    states = {s.name: s for s in verify(CATALOG, Settings().weights_dir)}
+    if as_json:
+        print_json([f.model_dump(mode="json") | {"state": states[n].state} for n, f in CATALOG.items()])
+        return
+    rows = [
+        (n, f"{f.size_bytes / 2**20:.1f} MB", f.licence, ", ".join(f.used_by), states[n].state)
+        for n, f in CATALOG.items()
+    ]
+    terminal.table(("file", "size", "licence", "used by", "here"), rows)
+
+
+@app.command(name="pull")
+def pull_models(names: options.Names = None, quiet: options.Quiet = False) -> None:
+    """Fetch what is missing and check it."""
+    from ugclab.pipeline.steps import Progress
+    from ugclab.settings import Settings
+    from ugclab.weights.hub import ensure
+
+    settings = Settings()
+    from ugclab.entrypoints.progress import interruptible
+
+    with interruptible(quiet=quiet) as (interrupt, bar):
+
+        def report(name: str, done: int, total: int) -> None:
+            if interrupt.cancelled():
+                raise Cancelled("cancelled")
+            bar(Progress("fetch", None, done, total))
+
+        paths = ensure(
+            _model_names(names),
+            settings.weights_dir,
+            offline=settings.offline,
+            mirror=settings.weights_mirror,
+            on_progress=report,
+            on_warning=lambda message: typer.echo(f"warning: {message}", err=True),
+        )
+    if not quiet:
+        typer.echo(f"{len(paths)} model files are whole in {settings.weights_dir}")
+
+
+@app.command(name="verify")
+def verify_models(names: options.Names = None, as_json: options.Json = False) -> None:
+    """Compare model files with their sizes and hashes."""
+    from ugclab.settings import Settings
+    from ugclab.weights.hub import verify
+
+    states = verify(_model_names(names), Settings().weights_dir)
+    if as_json:
+        print_json([s.model_dump(mode="json") for s in states])
+    else:
+        terminal.table(("file", "state"), [(s.name, s.state) for s in states])
+    if wrong := [s.name for s in states if s.state != "ok"]:
+        raise WeightsCorrupt(f"not whole: {', '.join(wrong)}", hint="fetch them: ugclab models pull")
+
+
+def _model_names(names: list[str] | None) -> list[str]:
+    """Files by name, files of engines by the engine's name, or all files that engines use."""
+    from ugclab.weights.catalog import CATALOG
+
+    if not names:
+        return [name for name, file in CATALOG.items() if file.used_by]
+    users = {user for file in CATALOG.values() for user in file.used_by}
+    wanted: list[str] = []
+    for name in names:
+        wanted += [n for n, f in CATALOG.items() if name in f.used_by] if name in users else [name]
+    return wanted
