@@ -29,9 +29,11 @@ MARK = 24
 
 
 def plan_of(*bounds: float | Fraction | str, first: Action = Action.SWAP) -> SegmentPlan:
-    """Segments between the bounds, swapped and kept in turn."""
+    """Segments between the bounds, swapped and kept in turn; what lies before the first bound is kept."""
     action, segments = first, []
-    for number, (start, end) in enumerate(pairwise(bounds)):
+    if Fraction(bounds[0]) > 0:
+        segments.append(Segment(index=0, range=TimeRange(start=0, end=bounds[0]), action=Action.KEEP))
+    for number, (start, end) in enumerate(pairwise(bounds), len(segments)):
         segments.append(Segment(index=number, range=TimeRange(start=start, end=end), action=action))
         action = Action.KEEP if action is Action.SWAP else Action.SWAP
     return SegmentPlan(segments=tuple(segments))
