@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from ugclab.errors import Cancelled, MediaError, OutputError
 from ugclab.media import nal
-from ugclab.media.encode import BRIDGE_QUANTISER, EncodeTarget, encode_packets, encoded_sample
+from ugclab.media.encode import EncodeTarget, encode_packets, encoded_sample
 from ugclab.media.frames import read_frames, stage
 from ugclab.media.modes import StitchPlan
 from ugclab.media.output import check_folder, whole_file
@@ -262,9 +262,7 @@ class _VideoPackets:
 
     def _encoded(self, piece: Piece) -> Iterator[Any]:
         plan = self._plan
-        target = (
-            plan.target if piece.kind == "encode" else plan.target.model_copy(update={"quantiser": BRIDGE_QUANTISER})
-        )
+        target = plan.target if piece.kind == "encode" else plan.target.bridge
         frames = stage(read_frames(plan.source, plan.info, self._range(piece), tone_map=plan.tone_map), name="decode")
         count = 0
         for coded in encode_packets(frames, target):
