@@ -31,9 +31,9 @@ MARK = 24
 def plan_of(*bounds: float | Fraction | str, first: Action = Action.SWAP) -> SegmentPlan:
     """Segments between the bounds, swapped and kept in turn; what lies before the first bound is kept."""
     action, segments = first, []
-    if Fraction(bounds[0]) > 0:
-        segments.append(Segment(index=0, range=TimeRange(start=0, end=bounds[0]), action=Action.KEEP))
-    for number, (start, end) in enumerate(pairwise(bounds), len(segments)):
+    if Fraction(bounds[0]):
+        bounds, action = (0, *bounds), Action.KEEP if first is Action.SWAP else Action.SWAP
+    for number, (start, end) in enumerate(pairwise(bounds)):
         segments.append(Segment(index=number, range=TimeRange(start=start, end=end), action=action))
         action = Action.KEEP if action is Action.SWAP else Action.SWAP
     return SegmentPlan(segments=tuple(segments))

@@ -101,12 +101,11 @@ def demo(
     quiet: options.Quiet = False,
 ) -> None:
     """Swap the sample video that comes with ugclab: a video, a picture and a report in one folder."""
-    from ugclab.entrypoints.sample import sample_files
     from ugclab.pipeline.plan import SwapRequest
+    from ugclab.sample import AVATAR, CLIP
 
-    source, avatar = sample_files()
     out.mkdir(parents=True, exist_ok=True)
-    request = SwapRequest(source=source, avatar=avatar, out=out / "demo.mp4", contact_sheet=out / "demo.png")
+    request = SwapRequest(source=CLIP, avatar=AVATAR, out=out / "demo.mp4", contact_sheet=out / "demo.png")
     report = _run(request, out / "demo.json", as_json=as_json, quiet=quiet)
     (out / "demo.md").write_text(report.to_markdown())
     if not quiet and not as_json:

@@ -184,6 +184,7 @@ def _options(target: EncodeTarget) -> dict[str, str]:
     parameters = [
         f"sps-id={target.parameter_set_id}",
         "stitchable=1",  # headers depend on settings only, so that every piece has the same parameter sets
+        "sliced-threads=0",  # PyAV asks for slices: worse pictures, and bytes that differ from run to run under load
         f"keyint={distance}",
         "open-gop=0",
         f"bframes={target.b_frames}",

@@ -21,10 +21,10 @@ from ugclab.media.images import frame_rgb, read_image
 from ugclab.media.modes import StitchPlan
 from ugclab.media.pieces import snap
 from ugclab.media.probe import probe
+from ugclab.media.watermark import watermark
 from ugclab.pipeline.contact_sheet import Moment, columns_for, contact_sheet, moments_of
 from ugclab.pipeline.measure import Cost, measured
 from ugclab.pipeline.plan import Ingredients, SwapRequest, analysis_key, check_share, segment_key
-from ugclab.pipeline.watermark import watermarked
 from ugclab.schema.engine import EngineInfo
 from ugclab.schema.media import MediaInfo, TimeRange
 from ugclab.schema.plan import Segment, SegmentPlan
@@ -251,7 +251,7 @@ def _swapped(
     )
     decoded = stage(read_frames(source.path, source.info, segment.range, tone_map=stitch_plan.tone_map), name="decode")
     with closing(cast(Generator[Frame], decoded)):
-        swapped = stage(watermarked(engine.swap(context, decoded), options.watermark), name="swap")
+        swapped = stage(watermark(engine.swap(context, decoded), options.watermark), name="swap")
         with closing(cast(Generator[Frame], swapped)):
             monitor = workshop.monitor("swap", segment.index)
             encoded = encode_segment(
