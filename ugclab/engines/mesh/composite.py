@@ -26,6 +26,10 @@ LIGHT_GRID = (44, 52)
 LIGHT_EVERY = 2
 MEMORY = 0.28
 """Share of a new look in the running light, every LIGHT_EVERY frames: colour pumps without it."""
+LAMP = 0.08
+"""A face whose brightness changes by this share within a frame is lit anew."""
+LEVEL_MEMORY = 0.2
+"""Share of a new frame in the running level, while nothing like that happens."""
 CRISPNESS_EVERY = 10
 GAIN_LIMITS = (0.4, 2.5)
 BANDS = (1.6, 5.0, 14.0)
@@ -95,6 +99,7 @@ class Wearer:
         self._tones = np.array([0, 235], np.float32)
         self._light = self._hair = np.empty(0, np.float32)
         self._crispness: Floats | None = None
+        self._level = 0.0
         self._count = 0
         self._mesh = np.empty((0, 3), np.float32)
 
@@ -115,7 +120,7 @@ class Wearer:
         # Where the mesh ends against the background the mask must end softly too, wherever the texture's own mask is.
         edge = cv2.blur(cv2.blur(cv2.erode(covered.astype(np.float32), np.ones((5, 5))), (5, 5)), (5, 5))
         alpha = weights[..., 0] * edge * np.float32(strength)
-        level = _level(picture, rect)
+        level = self._running_level(picture, rect)
         if self._count % LIGHT_EVERY == 0:
             self._look(picture, to_grid, looks, weights, covered, level)
         gain = np.float32(level) * self._light[..., 0]
@@ -126,6 +131,21 @@ class Wearer:
         self._paint(picture, rect, to_grid, looks, blend, self._tones * np.float32(level), pose)
         self._count += 1
         return True
+
+    def _running_level(self, picture: Picture, rect: tuple[int, int, int, int]) -> float:
+        """The face's brightness in one number: the mean luma above black of its upper middle, in 8-bit codes.
+
+        Small changes are a moving face and noise, and are averaged; a large one is a lamp, and is followed at once.
+        """
+        left, top, width, height = rect
+        inner = picture.y[top + height // 6 : top + 2 * height // 3 : 3, left + width // 5 : left + 4 * width // 5 : 3]
+        scale = 1 << (picture.colour.bit_depth - 8)
+        level = max(float(inner.mean()) / scale - (0.0 if picture.colour.full_range else 16.0), 4.0)
+        if self._count:
+            share = min(max(abs(level / self._level - 1) / LAMP, LEVEL_MEMORY), 1.0)
+            level = self._level + share * (level - self._level)
+        self._level = level
+        return level
 
     def _look(
         self,
@@ -333,14 +353,6 @@ def _box(values: Floats, side: int) -> Floats:
     """Two box filters, as good as a Gaussian here and a third of its price."""
     twice: Floats = cv2.blur(cv2.blur(np.ascontiguousarray(values), (side, side)), (side, side))
     return twice
-
-
-def _level(picture: Picture, rect: tuple[int, int, int, int]) -> float:
-    """The face's brightness in one number: the median luma above black of its upper middle, in 8-bit codes."""
-    left, top, width, height = rect
-    inner = picture.y[top + height // 6 : top + 2 * height // 3 : 5, left + width // 5 : left + 4 * width // 5 : 5]
-    scale = 1 << (picture.colour.bit_depth - 8)
-    return max(float(np.median(inner)) / scale - (0.0 if picture.colour.full_range else 16.0), 4.0)
 
 
 def _running(old: Floats | None, new: Floats) -> Floats:
