@@ -70,14 +70,14 @@ def swap(
     quiet: options.Quiet = False,
 ) -> None:
     """Put the avatar's face into the plan's swap segments of a video."""
-    from ugclab.pipeline.plan import SwapRequest
+    from ugclab.pipeline.plan import SwapRequest, checked_options
 
-    wanted = SwapOptions(
+    wanted = checked_options(
         face=FaceSelector.parse(face),
         min_swapped=min_swapped,
         stitch=stitch,
         crf=crf,
-        watermark=watermark[:80],
+        watermark=watermark,
         tone_map=tone_map,
         seed=seed,
     )
