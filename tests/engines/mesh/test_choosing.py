@@ -73,8 +73,10 @@ def test_a_passer_by_is_not_meant() -> None:
     assert pick(persons, "left") == [1]
 
 
-def test_one_frame_is_nobody() -> None:
-    assert people(index((0, range(1), 100.0, 600.0)), {}) == []
+def test_one_frame_is_nobody_unless_there_is_only_one() -> None:
+    """A false alarm lasts for a frame; of a single picture, as a preview looks at, everybody counts."""
+    assert [p.track for p in people(index((0, range(1), 100.0, 600.0), (1, range(9), 80.0, 100.0)), {})] == [1]
+    assert [p.track for p in people(index((0, range(1), 100.0, 600.0), (1, range(1), 80.0, 100.0)), {})] == [1, 0]
 
 
 def test_a_photo_like_two_people_is_ambiguous() -> None:

@@ -303,6 +303,58 @@ def test_eyes_and_mouth_move_to_where_the_avatar_has_them() -> None:
     assert dark > 2
 
 
+def test_eyes_move_apart_where_the_avatar_s_are() -> None:
+    """Each to its own side, and each pupil's luma with its colour."""
+    apart = CANONICAL.copy()
+    apart[topology.LEFT_EYE, 0] += 0.1
+    apart[topology.RIGHT_EYE, 0] -= 0.1
+    delta = shape.identity_delta(apart, CANONICAL)
+    points = landmarks(face_px=200)
+    frame = scene()
+    before = copy(frame)
+    eyes = {}
+    for ring, shift in ((topology.LEFT_EYE, delta.left_eye), (topology.RIGHT_EYE, delta.right_eye)):
+        x, y = np.rint(points[ring, :2].mean(0)).astype(int)
+        frame.y[y - 2 : y + 3, x - 2 : x + 3] = 30
+        eyes[x, y] = shift[0] * 200 / float(np.ptp(CANONICAL[:, 0]))
+    wear(frame, points, wearer=Wearer(texture(), delta))
+    for (x, y), expected in eyes.items():
+        row = 60 - np.minimum(frame.y[y, x - 12 : x + 13].astype(float), 60)
+        assert abs(expected) > 2
+        assert float((np.arange(-12, 13) * row).sum() / row.sum()) == pytest.approx(expected, abs=1.5)
+    assert before["y"].min() > 60
+
+
+def test_coloured_light_stays_on_its_side() -> None:
+    """A warm lamp at the left, a cold one at the right: the face is warm at the left and cold at the right."""
+    frame = scene(tone=np.full(3, 0.5, np.float32))
+    across = np.linspace(-1, 1, SIZE[0] // 2)
+    frame.u[:], frame.v[:] = np.rint(128 + 12 * across), np.rint(128 - 12 * across)
+    before, points = copy(frame), landmarks(face_px=160)
+    wear(frame, points)
+    for x, y in np.rint(points[[50, 280], :2] / 2).astype(int):
+        for name in "uv":
+            part = np.s_[y - 3 : y + 4, x - 3 : x + 4]
+            assert abs(float(getattr(frame, name)[part].mean()) - float(before[name][part].mean())) < 4
+
+
+@pytest.mark.xfail(reason="the avatar's own tints are worn whatever colour the footage has", strict=True)
+def test_black_and_white_footage_stays_black_and_white() -> None:
+    frame = scene(tone=np.full(3, 0.5, np.float32))
+    frame.u[:], frame.v[:] = 128, 128
+    wear(frame, landmarks(), wearer=Wearer(blushing(), NOTHING))
+    assert max(np.abs(plane.astype(int) - 128).max() for plane in (frame.u, frame.v)) <= 3
+
+
+def blushing() -> Floats:
+    """A face with blue and red patches on its cheeks."""
+    face = texture()
+    for landmark, tint in ((50, (1.1, 0.8, 0.8)), (280, (0.8, 0.9, 1.3))):
+        x, y = (int(v) for v in avatar.texture_points()[landmark])
+        face[y - 15 : y + 16, x - 15 : x + 16] *= np.array(tint, np.float32)
+    return np.clip(face, 0, 1)
+
+
 def test_a_still_scene_gives_a_still_face() -> None:
     """The running light settles: after some frames a picture that does not change comes out unchanged."""
     wearer, points, made = Wearer(texture(), NOTHING), landmarks(), []

@@ -63,9 +63,11 @@ def test_speaking_hardly_changes_the_pose() -> None:
     jaw = points.copy()
     jaw[shape[:, 1] > shape[topology.OUTER_LIPS, 1].mean()] += [0, 12, 0]  # 12 px of a face 270 px wide
     speaking = pose.fit(jaw, shape)
-    assert abs(speaking.yaw - quiet.yaw) < 1
-    assert abs(speaking.pitch - quiet.pitch) < 2.5
-    assert speaking.scale == pytest.approx(quiet.scale, rel=0.025)
+    # With every landmark counted alike it would be 0.5 degrees, 2 % and 2.1 px.
+    assert abs(speaking.yaw - quiet.yaw) < 0.1
+    assert abs(speaking.pitch - quiet.pitch) < 0.3
+    assert speaking.scale == pytest.approx(quiet.scale, rel=0.01)
+    assert abs(speaking.centre[1] - quiet.centre[1]) < 1
 
 
 def test_a_mirrored_face_is_not_turned_inside_out() -> None:

@@ -63,6 +63,16 @@ def test_leaving_the_picture_and_coming_back(models: Models, talker: Actor) -> N
     assert all(len(s) == 1 for s in seen[-12:])
 
 
+def test_a_face_that_is_mostly_outside_is_not_given_out(models: Models, talker: Actor) -> None:
+    """It creeps out of the picture and stays there, a third of it in sight: landmarks beyond the edge are guesses."""
+    x = np.concatenate([np.full(6, 560.0), np.linspace(560, 655, 20), np.full(10, 655.0)])
+    seen = follow(models, (scene((talker, place, 200)) for place in x))
+    assert seen[5]
+    assert not any(seen[-8:])
+    for face in (s.face for sightings in seen for s in sightings):
+        assert middle(face.points)[0] < 640 + 0.05 * FACE
+
+
 def test_two_people_who_cross_keep_their_numbers(models: Models, talker: Actor, officer: Actor) -> None:
     """They pass each other, the one in front covering the other."""
     x = np.concatenate([np.full(12, 170.0), 170 + 300 * np.arange(0, 31) / 30, np.full(15, 470.0)])

@@ -40,7 +40,9 @@ def people(index: NDArray[np.void], looks: dict[int, list[Floats]]) -> list[Pers
             Person(track, len(rows), float(np.median(rows["size"])), float(np.median(rows["x"])), looks.get(track, []))
         )
     longest = max((person.frames for person in found), default=0)
-    return sorted((p for p in found if p.frames >= max(PASSER_BY * longest, 2)), key=lambda p: p.x)
+    # One frame alone is a false alarm, unless there is no more than one: a preview looks at a single picture.
+    least = max(PASSER_BY * longest, min(longest, 2))
+    return sorted((p for p in found if p.frames >= least), key=lambda p: p.x)
 
 
 def choose(persons: Sequence[Person], selector: FaceSelector, photo: Sequence[Floats] = ()) -> list[Person]:
