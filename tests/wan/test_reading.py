@@ -12,7 +12,8 @@ from tests.wan.media import write_mp4, write_png, write_streams
 from ugclab import wan
 from ugclab.errors import UgclabError
 from ugclab.wan.arithmetic import find_gpu
-from ugclab.wan.reading import FoundCommand, find_commands, kind_of
+from ugclab.wan.launching import FoundCommand
+from ugclab.wan.reading import find_commands, kind_of
 from ugclab.wan.shell import split_commands
 
 

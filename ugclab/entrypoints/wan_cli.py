@@ -21,9 +21,10 @@ from ugclab.wan.command import build
 from ugclab.wan.contract import Contract, diff, snapshot
 from ugclab.wan.environment import detect_gpu, read_environment
 from ugclab.wan.extraction import read_contract
+from ugclab.wan.launching import FoundCommand, recognise
 from ugclab.wan.manifest import REPLACEMENT, Use
 from ugclab.wan.problems import Problem, Severity, exit_code
-from ugclab.wan.reading import FoundCommand, find_commands, recognise
+from ugclab.wan.reading import find_commands
 
 app = typer.Typer(
     help="Verify Wan2.2 commands and checkpoints without a GPU.", no_args_is_help=True, add_completion=False

@@ -8,9 +8,9 @@ from rich.table import Table
 from ugclab.wan.arithmetic import Estimate, Gpu
 from ugclab.wan.checks.catalogue import SHOWS, rows
 from ugclab.wan.contract import Change, Contract, Script
+from ugclab.wan.launching import FoundCommand
 from ugclab.wan.manifest import CHECKS
 from ugclab.wan.problems import ORDER, Problem, Severity
-from ugclab.wan.reading import FoundCommand
 
 COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 NARROW = {"id", "severity", "flag", "shows"}

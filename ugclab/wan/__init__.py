@@ -14,8 +14,9 @@ from ugclab.wan.checks.trap import Surroundings
 from ugclab.wan.command import CommandPair, build
 from ugclab.wan.contract import Contract, diff, snapshot
 from ugclab.wan.environment import Environment
+from ugclab.wan.launching import FoundCommand, recognise
 from ugclab.wan.problems import Finding, Problem, Severity, Stage, exit_code
-from ugclab.wan.reading import FoundCommand, find_commands, recognise
+from ugclab.wan.reading import find_commands
 
 __all__ = [
     "CommandPair",

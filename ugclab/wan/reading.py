@@ -6,94 +6,17 @@ import ast
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
 from ugclab.errors import InputError
+from ugclab.wan.launching import SCRIPTS, FoundCommand, recognise, starts_programs
 from ugclab.wan.shell import Variables, split_commands
-
-ScriptName = Literal["generate", "preprocess"]
 
 MOST_CHARACTERS = 4_000_000
 """A text above this is no document somebody wrote commands in."""
 
-_FILES: dict[str, ScriptName] = {"generate.py": "generate", "preprocess_data.py": "preprocess"}
-_PREPROCESS_ONLY = {"--video_path", "--refer_path", "--save_path", "--ckpt_path", "--resolution_area", "--fps"}
-_PYTHON = re.compile(r"(python|pypy|ipython)[\d.]*(\.exe)?$")
-_DISTRIBUTED_MODULE = re.compile(r"torch\.distributed\.(run|launch)$")
-_PROCESSES = {"--nproc_per_node", "--num_processes", "--num_gpus"}
 _SHELL_LANGUAGES = {"", "sh", "bash", "shell", "zsh", "console", "shell-session", "terminal", "text", "txt", "cmd"}
-
-
-@dataclass(frozen=True)
-class Launcher:
-    """How a script is started. `processes` is None where only running would tell (`auto`, `$GPUS`)."""
-
-    program: str = "python"
-    distributed: bool = False
-    processes: int | None = 1
-    as_module: bool = False
-
-
-@dataclass(frozen=True)
-class FoundCommand:
-    """A command as it stands in a text: the script it runs and the words behind the script's name."""
-
-    script: ScriptName
-    argv: tuple[str, ...]
-    launcher: Launcher = Launcher()
-    where: str = ""
-    environment: dict[str, str] = field(default_factory=dict)
-
-
-def recognise(words: Sequence[str]) -> FoundCommand | None:
-    """The Wan2.2 command in a list of words; None where there is none. Only flags are a command too."""
-    if words and words[0].startswith("--"):
-        script: ScriptName = "preprocess" if {w.partition("=")[0] for w in words} & _PREPROCESS_ONLY else "generate"
-        return FoundCommand(script, tuple(words))
-    for index, word in enumerate(words):
-        named = _FILES.get(PurePosixPath(word.replace("\\", "/")).name)
-        module = index > 0 and words[index - 1] == "-m"
-        if named is None and module:
-            named = _FILES.get(word.rpartition(".")[2] + ".py")
-        if named is None:
-            continue
-        launcher = _launcher(words[:index], as_module=module)
-        if launcher is not None:
-            return FoundCommand(named, tuple(words[index + 1 :]), launcher)
-    return None
-
-
-def _launcher(before: Sequence[str], *, as_module: bool) -> Launcher | None:
-    """How the words before a script start it; None where they do something else with the file (cp, git add, cat)."""
-    if not before:
-        return Launcher()
-    first = next((i for i, word in enumerate(before) if _starts_programs(word)), None)
-    if first is None or any(word == "-c" or word.endswith(".py") for word in before[first:]):
-        return None
-    words = before[first:]
-    program = PurePosixPath(words[0]).name
-    distributed = program in {"torchrun", "accelerate", "deepspeed"} or any(
-        _DISTRIBUTED_MODULE.match(word) for word in words
-    )
-    processes: int | None = 1
-    for i, word in enumerate(words):
-        name, equals, value = word.partition("=")
-        if name.replace("-", "_").replace("__", "--", 1) in _PROCESSES:
-            text = value if equals else (words[i + 1] if i + 1 < len(words) else "")
-            processes = int(text) if text.isdecimal() else None
-    for i, word in enumerate(words):
-        name, equals, value = word.partition("=")
-        if name == "--nnodes" and processes is not None:
-            text = value if equals else (words[i + 1] if i + 1 < len(words) else "")
-            processes = processes * int(text) if text.isdecimal() else None
-    return Launcher(program, distributed, processes, as_module)
-
-
-def _starts_programs(word: str) -> bool:
-    name = PurePosixPath(word.replace("\\", "/")).name
-    return bool(_PYTHON.match(name)) or name in {"torchrun", "accelerate", "deepspeed", "%run"}
 
 
 def find_commands(text: str, name: str = "") -> list[FoundCommand]:
@@ -162,14 +85,14 @@ def _block(text: str, language: str, name: str, line: int) -> Iterator[FoundComm
         yield from _python(text, name, line)
     elif language in {"dockerfile", "docker"}:
         yield from _dockerfile(text, name, line)
-    elif language in _SHELL_LANGUAGES or any(file in text for file in _FILES):
+    elif language in _SHELL_LANGUAGES or any(file in text for file in SCRIPTS):
         yield from _shell(re.sub(r"^\s*[$%>] ", "", text, flags=re.MULTILINE), name, line)
 
 
 def _loose_line(row: str, name: str, line: int) -> Iterator[FoundCommand]:
     for piece in [*re.findall(r"`([^`]+)`", row), re.sub(r"^\s*(?:[$%>*+-]\s+|\d+\.\s+)*", "", row)]:
         first = piece.split(maxsplit=1)[0] if piece.split() else ""
-        if any(file in piece for file in _FILES) and _starts_programs(first):
+        if any(file in piece for file in SCRIPTS) and starts_programs(first):
             yield from _shell(piece, name, line)
             return
 
@@ -307,7 +230,7 @@ def _python(code: str, name: str, line: int, constants: dict[str, str] | None = 
             words = [_text(item, known) for item in node.elts]
             if (
                 found := recognise(words)
-                if any(word.endswith(tuple(_FILES)) or word == "-m" for word in words)
+                if any(word.endswith(tuple(SCRIPTS)) or word == "-m" for word in words)
                 else None
             ):
                 more = ("${more}",) if id(node) in grown else ()
@@ -316,7 +239,7 @@ def _python(code: str, name: str, line: int, constants: dict[str, str] | None = 
             for argument in node.args:
                 if isinstance(argument, ast.Constant | ast.JoinedStr):
                     text = _text(argument, known)
-                    if any(file in text for file in _FILES):
+                    if any(file in text for file in SCRIPTS):
                         yield from (
                             FoundCommand(found.script, found.argv, found.launcher, place, found.environment)
                             for found in _shell(text, "", 1)

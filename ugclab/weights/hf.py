@@ -174,6 +174,8 @@ def _reporter(hub: Any, file: RemoteFile, done: int, progress: Progress) -> Any:
     """A progress bar for huggingface_hub that shows nothing and tells `progress`."""
 
     class Reporter(hub.utils.tqdm):  # type: ignore[misc]
+        """Counts what arrives."""
+
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             kwargs["disable"] = True
             super().__init__(*args, **kwargs)

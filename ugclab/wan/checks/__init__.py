@@ -19,8 +19,8 @@ from ugclab.wan.checks import (
 )
 from ugclab.wan.checks.trap import Command, Surroundings, Trap
 from ugclab.wan.contract import Contract
+from ugclab.wan.launching import FoundCommand
 from ugclab.wan.problems import ORDER, Finding, Problem, Severity, Stage
-from ugclab.wan.reading import FoundCommand
 
 TRAPS: tuple[Trap, ...] = (
     *generate_rules.RULES,

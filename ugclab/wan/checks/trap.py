@@ -9,8 +9,8 @@ from ugclab.wan.arguments import Arguments
 from ugclab.wan.arithmetic import Gpu
 from ugclab.wan.contract import Contract, Script, Task
 from ugclab.wan.environment import Environment
+from ugclab.wan.launching import FoundCommand
 from ugclab.wan.problems import Finding, Severity, Stage
-from ugclab.wan.reading import FoundCommand
 
 ANIMATE = "animate-14B"
 ANIMATE_FLAGS = ("src_root_path", "replace_flag", "use_relighting_lora", "refert_num")

@@ -1,0 +1,89 @@
+"""The avatar's texture in the footage's own code values, as crisp as the footage is."""
+
+import cv2
+import numpy as np
+
+from ugclab.engines.mesh.avatar import texture_points
+from ugclab.engines.mesh.light import GRID
+from ugclab.engines.mesh.sampling import Codes, Picture, codes_of, to_yuv, window
+from ugclab.engines.mesh.topology import Floats
+
+CRISPNESS_EVERY = 10
+BANDS = (1.6, 5.0, 14.0)
+"""Standard deviations in texture px that part pores and lashes, wrinkles, folds, and form."""
+CRISPNESS_LIMITS = ((0.3, 1.1), (0.45, 1.1), (0.6, 1.1))
+"""Least and most of the avatar's pores, wrinkles and folds that are worn."""
+TINT = 0.5
+"""Share of the avatar's local tints that is worn: redness doubles under a warm light."""
+
+
+class Material:
+    """A texture ready to be looked up."""
+
+    def __init__(self, texture: Floats) -> None:
+        """`texture` (height, width, 3) is RGB in [0, 1]."""
+        self._rgb = texture
+        self._codes: Codes | None = None
+        self._bands: list[Floats] = []
+        self._crispness: Floats | None = None
+        self._count = 0
+        self.luma = np.empty(0, np.float32)
+        """(height, width) in 8-bit codes, with the footage's share of detail."""
+        self.tint = np.empty(0, np.float32)
+        """(height, width, 3) U, V and the luma they go with, without fine detail."""
+        self.soft = np.empty(0, np.float32)
+        """(height, width, 3) YUV, blurred: what light is compared with."""
+
+    def suit(self, picture: Picture) -> None:
+        """Turn the texture into the picture's code values, if it was not yet."""
+        conversion = codes_of(picture)
+        if conversion is self._codes:
+            return
+        yuv = to_yuv(self._rgb, conversion)
+        self._codes = conversion
+        luma = np.ascontiguousarray(yuv[..., 0])
+        layers = [luma, *(cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in BANDS)]
+        self._bands = [layers[i] - layers[i + 1] for i in range(len(BANDS))] + [layers[-1]]
+        self.luma = luma
+        chroma = np.ascontiguousarray(yuv[..., 1:])
+        broad = cv2.GaussianBlur(chroma, (0, 0), 14.0)
+        tint = broad + np.float32(TINT) * (cv2.GaussianBlur(chroma, (0, 0), 1.0) - broad)
+        self.soft = cv2.GaussianBlur(yuv, (0, 0), 3.0)
+        self.tint = np.dstack([tint, self.soft[..., 0]])
+
+    def match(self, picture: Picture, to_grid: Floats, looks: Floats, weight: Floats, gain: Floats) -> None:
+        """Bring the texture's fine detail to the footage's, by their energies on skin; now and then, running.
+
+        `looks` and `gain` are on the face grid that `to_grid` leads to, `weight` (GRID) says where skin is.
+        """
+        self._count += 1
+        if self._count % CRISPNESS_EVERY != 1:
+            return
+        scale = float(np.sqrt(abs(np.linalg.det(to_grid[:, :2]))))
+        side = max(1.0, min(3.0, 1 / scale / 1.0))  # look at up to three pixels a cell
+        size = (int(GRID[0] * side), int(GRID[1] * side))
+        zoom = to_grid * np.float32(side)
+        target = window(picture, zoom, size)[..., 0]
+        maps = cv2.resize(looks, size, interpolation=cv2.INTER_LINEAR)
+        lit = cv2.resize(gain, size, interpolation=cv2.INTER_LINEAR)
+        skin = cv2.resize(weight, size, interpolation=cv2.INTER_LINEAR) ** 2
+        total = max(float(skin.sum()), 1e-3)
+        # The bands in pixels of this view, from their size in the texture.
+        span = float(np.ptp(texture_points()[:, 0])) / (size[0] * 0.88)
+        ratios = []
+        layers = [target, *(cv2.GaussianBlur(target, (0, 0), max(sigma / span, 0.4)) for sigma in BANDS)]
+        for i, limits in enumerate(CRISPNESS_LIMITS):
+            band, mine = layers[i] - layers[i + 1], self._bands[i]
+            ours = cv2.remap(mine, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) * lit
+            ratio = np.sqrt(
+                float((band * band * skin).sum() / total) / max(float((ours * ours * skin).sum() / total), 1e-3)
+            )
+            ratios.append(np.clip(1.05 * ratio, *limits))
+        crispness = np.array(ratios, np.float32)
+        old = self._crispness
+        new = crispness if old is None else old + np.float32(0.3) * (crispness - old)
+        if old is None or np.abs(new - old).max() > 0.01:
+            self._crispness = new
+            self.luma = self._bands[-1].copy()
+            for share, detail in zip(new, self._bands, strict=False):
+                self.luma += share * detail
