@@ -26,11 +26,8 @@ HDR = TARGET.model_copy(
 
 
 @pytest.mark.parametrize("profile", ["baseline", "main", "high"])
-@pytest.mark.parametrize("pyramid", [False, True])
-def test_settings_that_differ_by_piece_leave_the_parameter_sets_alone(profile: str, pyramid: bool) -> None:
-    target = TARGET.model_copy(
-        update={"profile": profile, "b_frames": 0 if profile == "baseline" else 3, "b_pyramid": pyramid}
-    )
+def test_settings_that_differ_by_piece_leave_the_parameter_sets_alone(profile: str) -> None:
+    target = TARGET.model_copy(update={"profile": profile})
     assert encoder_headers(target.bridge) == encoder_headers(target)
     assert encoder_headers(target.model_copy(update={"crf": 30})) == encoder_headers(target)
 

@@ -31,7 +31,7 @@ def sheet(width: int, height: int, changed: tuple[slice, slice] | None, plan: Se
         (segment, [Moment(t, before, after) for t in moments_of(segment, columns_for(width, height))])
         for segment in plan.swaps
     ]
-    return contact_sheet("a very long name " * 9, ["3 of 9 frames"], plan, rows)
+    return contact_sheet("a very long name " * 9, ["3 of 9 frames"], "altered", plan, rows)
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (640, 640), (17, 9)])
@@ -50,7 +50,7 @@ def test_the_strip_shows_the_plan_in_its_proportions() -> None:
 
 def test_a_small_change_is_enlarged() -> None:
     green = (sheet(1280, 720, np.s_[100:180, 200:280]) == (0, 200, 0)).all(axis=2).sum()
-    whole = 8 * 80 * 80 * (1300 / 4 / 1280) ** 2  # what it would cover if the cells showed whole pictures
+    whole = 10 * 80 * 80 * (1300 / 5 / 1280) ** 2  # what it would cover if the cells showed whole pictures
     assert green > 4 * whole
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ugclab.entrypoints import models, options, terminal
+from ugclab.entrypoints import models, options, terminal, wan_cli
 from ugclab.entrypoints.terminal import print_json
 from ugclab.errors import EngineUnavailable, UgclabError
 from ugclab.schema.job import FaceSelector, StitchMode, SwapOptions
@@ -34,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(models.app, name="models")
+app.add_typer(wan_cli.app, name="wan")
 
 
 @app.callback(invoke_without_command=True)
@@ -70,14 +71,14 @@ def swap(
     quiet: options.Quiet = False,
 ) -> None:
     """Put the avatar's face into the plan's swap segments of a video."""
-    from ugclab.pipeline.plan import SwapRequest
+    from ugclab.pipeline.plan import SwapRequest, checked_options
 
-    wanted = SwapOptions(
+    wanted = checked_options(
         face=FaceSelector.parse(face),
         min_swapped=min_swapped,
         stitch=stitch,
         crf=crf,
-        watermark=watermark[:80],
+        watermark=watermark,
         tone_map=tone_map,
         seed=seed,
     )

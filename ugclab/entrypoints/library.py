@@ -6,13 +6,13 @@ from fractions import Fraction
 from pathlib import Path
 
 from ugclab.media.probe import probe as probe_file
-from ugclab.pipeline.plan import DEFAULT_ENGINE, SwapRequest
+from ugclab.pipeline.plan import DEFAULT_ENGINE, SwapRequest, checked_options
 from ugclab.pipeline.preview import Preview
 from ugclab.pipeline.preview import preview as preview_frame
 from ugclab.pipeline.run import run
 from ugclab.pipeline.steps import Progress
 from ugclab.schema.base import to_fraction
-from ugclab.schema.job import FaceSelector, StitchMode, SwapOptions
+from ugclab.schema.job import FaceSelector
 from ugclab.schema.media import MediaInfo
 from ugclab.schema.plan import FITTED, parse_time
 from ugclab.schema.report import Report
@@ -51,10 +51,10 @@ def swap(
         out=Path(out),
         plan=plan,
         engine=engine,
-        options=SwapOptions(
+        options=checked_options(
             face=FaceSelector.parse(face),
             min_swapped=min_swapped,
-            stitch=StitchMode(stitch),
+            stitch=stitch,
             crf=crf,
             watermark=watermark,
             tone_map=tone_map,
@@ -84,5 +84,5 @@ def preview(
     """Swap the one frame shown at `at` (seconds, or a time as a plan writes it): `.before` and `.after` are RGB."""
     info = probe(source)
     time = parse_time(at, info.duration) if isinstance(at, str) else to_fraction(at)
-    options = SwapOptions(face=FaceSelector.parse(face), seed=seed)
+    options = checked_options(face=FaceSelector.parse(face), seed=seed)
     return preview_frame(Path(source), Path(avatar), time, settings or Settings(), engine_name=engine, options=options)

@@ -13,7 +13,7 @@ from ugclab.media import nal, probe
 from ugclab.media.colour import BT709
 from ugclab.media.encode import EncodeTarget, encoder_headers
 from ugclab.media.packets import PacketIndex, scan
-from ugclab.media.pieces import Piece, full_pieces, reorder_depth, smart_pieces, snap
+from ugclab.media.pieces import Piece, full_pieces, smart_pieces, snap
 from ugclab.media.planes import frame_colour
 from ugclab.media.source import open_source
 from ugclab.schema.job import StitchMode
@@ -125,7 +125,6 @@ def _smart_target(
     sps = nal.parse_sps(sets.sps[0])
     sideways = info.rotation % 180 != 0
     profile = _PROFILES.get(sps.profile_idc, "high")
-    depth = reorder_depth(index.pts)
     target = EncodeTarget(
         width=info.height if sideways else info.width,
         height=info.width if sideways else info.height,
@@ -137,8 +136,6 @@ def _smart_target(
         colour=frame_colour(info.colour),
         profile=profile,
         level=f"{sps.level_idc // 10}.{sps.level_idc % 10}",
-        b_frames=0 if depth == 0 or profile == "baseline" else 3,
-        b_pyramid=depth >= 2 and sps.refs >= 4,  # x264 keeps four references for a pyramid
         crf=crf,
         preset=preset,
     )
@@ -154,15 +151,11 @@ def _with_free_number(target: EncodeTarget, sets: nal.ParameterSets) -> EncodeTa
     Where the same encoder made the source (a prepared file, or one of our results), its own set serves, so that one is
     enough for the whole video.
     """
-    structures = [(3, True), (3, False), (0, False)]
     for number in sorted(i for i in sets.ids if i < 32)[:4]:
-        for b_frames, b_pyramid in structures if target.profile != "baseline" else structures[2:]:
-            candidate = target.model_copy(
-                update={"parameter_set_id": number, "b_frames": b_frames, "b_pyramid": b_pyramid}
-            )
-            ours = nal.read_parameter_sets(encoder_headers(candidate))
-            if set(ours.sps) <= set(sets.sps) and set(ours.pps) <= set(sets.pps):
-                return candidate
+        candidate = target.model_copy(update={"parameter_set_id": number})
+        ours = nal.read_parameter_sets(encoder_headers(candidate))
+        if set(ours.sps) <= set(sets.sps) and set(ours.pps) <= set(sets.pps):
+            return candidate
     free = next((number for number in range(32) if number not in sets.ids), None)
     return target.model_copy(update={"parameter_set_id": free}) if free is not None else None
 

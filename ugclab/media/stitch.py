@@ -194,7 +194,7 @@ class _VideoPackets:
         self.count = len(self._shown) + len(hidden)
         self.shift = _shift(plan, source)
         times = output_times(self._shown, hidden) + self.shift
-        depth = max(plan.target.reorder_depth, reorder_depth(index.pts) if copied else 0)
+        depth = reorder_depth(index.pts) if copied else 0
         self._dts = decode_times(times, depth)
 
     def headers(self, ours: bytes) -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -22,9 +23,10 @@ GROUND, INK, QUIET, LINE = (13, 16, 21), (232, 236, 242), (128, 140, 158), (34, 
 SWAPPED, UNTOUCHED = (255, 107, 61), (84, 102, 128)
 """One signal colour for what was changed, a grey-blue for what was not."""
 
-_BLOCK_PX, _CHANGE = 8, 5
+_BLOCK_PX, _CHANGE = 8, 8
 """A block has changed when its mean differs by so many code values: coding noise averages out, a new face does not."""
-_CONTEXT = 2.6  # a cell shows so many times the changed region's size, so that the face is seen in its place
+_CONTEXT = 2.2  # a cell shows so many times the changed region's size, so that the face is seen in its place
+_SQUARISH = 1.25  # the widest a part of the picture is cut: faces are not wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Moment:
 
 
 def columns_for(width: int, height: int) -> int:
-    """How many moments of a segment fit in a row: 4 of a wide picture, 7 of a phone's."""
-    return 4 if width > height * 1.2 else 5 if width > height * 0.8 else 7
+    """How many moments of a segment fit in a row: 5 of a wide picture, 7 of a phone's."""
+    return 5 if width > height * 0.8 else 7
 
 
 def moments_of(segment: Segment, columns: int) -> list[Fraction]:
@@ -48,9 +50,9 @@ def moments_of(segment: Segment, columns: int) -> list[Fraction]:
 
 
 def contact_sheet(
-    title: str, facts: Sequence[str], plan: SegmentPlan, rows: Sequence[tuple[Segment, Sequence[Moment]]]
+    title: str, facts: Sequence[str], note: str, plan: SegmentPlan, rows: Sequence[tuple[Segment, Sequence[Moment]]]
 ) -> Picture:
-    """Draw the sheet as uint8 RGB: the title, the plan as a strip, and each row's moments before and after."""
+    """Draw the sheet as uint8 RGB: title, the plan as a strip, each row's moments before and after, and a note."""
     shown = list(rows)[:MOST_ROWS]
     cells = [_cells(moments) for _, moments in shown]
     row_heights = [2 * pairs[0][0].height + GUTTER_PX // 2 + 92 for pairs in cells]
@@ -63,6 +65,7 @@ def contact_sheet(
     for (segment, moments), pairs, row_height in zip(shown, cells, row_heights, strict=True):
         _row(sheet, draw, top, segment, moments, pairs)
         top += row_height
+    draw.text((MARGIN_PX, height - 40), note, QUIET, _font(15), anchor="lt")
     return np.array(sheet)
 
 
@@ -149,11 +152,15 @@ def _cells(moments: Sequence[Moment]) -> list[tuple[Image.Image, Image.Image]]:
     """The moments at the size of a cell: each cut round its own change, all at one scale."""
     height, width = moments[0].before.shape[:2]
     boxes = [_changed(m) for m in moments]
-    largest = max((max((b - t) / height, (r - x) / width) for x, t, r, b in filter(None, boxes)), default=1.0)
-    share = _CONTEXT * largest if _CONTEXT * largest < 0.8 else 1.0
-    part_width, part_height = max(2, round(width * share)), max(2, round(height * share))
+    largest = max((max(bottom - top, right - left) for left, top, right, bottom in filter(None, boxes)), default=height)
+    aspect = float(np.clip(width / height, 1 / _SQUARISH, _SQUARISH))
+    part_height = _CONTEXT * largest
+    if part_height > height or part_height * aspect > width:  # a large change, or none: the whole picture
+        part_width, part_height = width, height
+    else:
+        part_width, part_height = max(2, round(part_height * aspect)), max(2, round(part_height))
     room = WIDTH_PX - 2 * MARGIN_PX - LABEL_PX - GUTTER_PX * (len(moments) - 1)
-    cell_width = min(room // len(moments), room // 4)
+    cell_width = room // len(moments)
     size = (cell_width, max(1, round(cell_width * part_height / part_width)))
     cells = []
     for moment, box in zip(moments, boxes, strict=True):
@@ -170,14 +177,18 @@ def _cells(moments: Sequence[Moment]) -> list[tuple[Image.Image, Image.Image]]:
 
 
 def _changed(moment: Moment) -> tuple[int, int, int, int] | None:
-    """Left, top, right, bottom of the blocks that changed; None if there are none."""
+    """Left, top, right, bottom of the largest patch of changed blocks; None if nothing changed."""
     height, width = (n // _BLOCK_PX * _BLOCK_PX for n in moment.before.shape[:2])
     difference = np.abs(moment.before[:height, :width].astype(np.int16) - moment.after[:height, :width]).mean(axis=2)
     blocks = difference.reshape(height // _BLOCK_PX, _BLOCK_PX, width // _BLOCK_PX, _BLOCK_PX).mean(axis=(1, 3))
-    ys, xs = np.nonzero(blocks > _CHANGE)
-    if not len(ys):
+    if blocks.size == 0:
         return None
-    return tuple(int(n) * _BLOCK_PX for n in (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))  # type: ignore[return-value]
+    joined = cv2.dilate((blocks > _CHANGE).astype(np.uint8), np.ones((3, 3), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(joined)
+    if count < 2:  # nothing but the ground
+        return None
+    left, top, columns, rows = (int(n) for n in stats[1 + stats[1:, cv2.CC_STAT_AREA].argmax(), :4])
+    return left * _BLOCK_PX, top * _BLOCK_PX, (left + columns) * _BLOCK_PX, (top + rows) * _BLOCK_PX
 
 
 def side_by_side(before: Picture, after: Picture) -> Picture:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from ugclab.engines.base import Analysis
-from ugclab.errors import FaceNotFound, PlanError
+from ugclab.errors import FaceNotFound, InputError, PlanError
 from ugclab.media.encode import EncodeTarget
 from ugclab.schema.base import Frozen
 from ugclab.schema.engine import EngineInfo
@@ -33,6 +33,17 @@ class SwapRequest(Frozen):
     options: SwapOptions = SwapOptions()
     fresh: bool = Field(False, description="take nothing up from earlier runs")
     contact_sheet: Path | None = Field(None, description="where the before/after sheet goes; none if not set")
+
+
+def checked_options(**values: object) -> SwapOptions:
+    """Make options of what a person wrote. Raises InputError, which names the first that is not allowed."""
+    try:
+        return SwapOptions.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        message = f"{name}={first['input']!r} is not allowed: {first['msg']}"
+        raise InputError(message, hint="see ugclab swap --help") from error
 
 
 class Ingredients(Frozen):

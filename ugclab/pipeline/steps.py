@@ -21,8 +21,9 @@ from ugclab.media.images import frame_rgb, read_image
 from ugclab.media.modes import StitchPlan
 from ugclab.media.pieces import snap
 from ugclab.media.probe import probe
+from ugclab.media.stitch import DISCLOSURE
 from ugclab.media.watermark import watermark
-from ugclab.pipeline.contact_sheet import Moment, columns_for, contact_sheet, moments_of
+from ugclab.pipeline.contact_sheet import MOST_ROWS, Moment, columns_for, contact_sheet, moments_of
 from ugclab.pipeline.measure import Cost, measured
 from ugclab.pipeline.plan import Ingredients, SwapRequest, analysis_key, check_share, segment_key
 from ugclab.schema.engine import EngineInfo
@@ -289,17 +290,30 @@ def draw_sheet(
     result = probe(output)
     rows = []
     for segment in plan.swaps:
-        moments = []
-        for time in moments_of(segment, columns_for(info.width, info.height)):
-            before, after = picture_at(source, info, time), picture_at(output, result, time)
-            moments.append(Moment(time, before, after[: before.shape[0], : before.shape[1]]))
-        rows.append((segment, moments))
-    return contact_sheet(output.name, facts, plan, rows)
+        times = moments_of(segment, columns_for(info.width, info.height))
+        pairs = zip(times, pictures_at(source, info, times), pictures_at(output, result, times), strict=True)
+        rows.append((segment, [Moment(t, a, b[: a.shape[0], : a.shape[1]]) for t, a, b in pairs]))
+        if len(rows) == MOST_ROWS:
+            break
+    return contact_sheet(output.name, facts, DISCLOSURE, plan, rows)
 
 
-def picture_at(path: Path, info: MediaInfo, time: Fraction) -> NDArray[np.uint8]:
-    """The picture that is shown at `time`, as uint8 RGB; HDR is tone-mapped, since this is for looking at."""
-    return frame_rgb(frame_at(path, info, time, tone_map=info.colour.hdr))
+def pictures_at(path: Path, info: MediaInfo, times: Sequence[Fraction]) -> list[NDArray[np.uint8]]:
+    """The pictures shown at rising `times`, uint8 RGB; HDR is tone-mapped, since this is for looking at.
+
+    One pass where the times are close together, else a seek for each: whichever decodes fewer frames.
+    """
+    tone_map = info.colour.hdr
+    if times[-1] - times[0] > len(times) * info.gop.longest_s:
+        return [frame_rgb(frame_at(path, info, time, tone_map=tone_map)) for time in times]
+    last = frame_at(path, info, times[0], tone_map=tone_map)
+    part = TimeRange(start=last.time, end=times[-1] + info.time_base)
+    pictures: list[NDArray[np.uint8]] = []
+    for frame in read_frames(path, info, part, tone_map=tone_map):
+        while frame.time > times[len(pictures)]:
+            pictures.append(frame_rgb(last))
+        last = frame
+    return pictures + [frame_rgb(last)] * (len(times) - len(pictures))
 
 
 def frame_at(path: Path, info: MediaInfo, time: Fraction, *, tone_map: bool) -> Frame:

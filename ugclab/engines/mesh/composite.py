@@ -26,6 +26,10 @@ LIGHT_GRID = (44, 52)
 LIGHT_EVERY = 2
 MEMORY = 0.28
 """Share of a new look in the running light, every LIGHT_EVERY frames: colour pumps without it."""
+LAMP = 0.08
+"""A face whose brightness changes by this share within a frame is lit anew."""
+LEVEL_MEMORY = 0.2
+"""Share of a new frame in the running level, while nothing like that happens."""
 CRISPNESS_EVERY = 10
 GAIN_LIMITS = (0.4, 2.5)
 BANDS = (1.6, 5.0, 14.0)
@@ -95,6 +99,7 @@ class Wearer:
         self._tones = np.array([0, 235], np.float32)
         self._light = self._hair = np.empty(0, np.float32)
         self._crispness: Floats | None = None
+        self._level = 0.0
         self._count = 0
         self._mesh = np.empty((0, 3), np.float32)
 
@@ -115,20 +120,47 @@ class Wearer:
         # Where the mesh ends against the background the mask must end softly too, wherever the texture's own mask is.
         edge = cv2.blur(cv2.blur(cv2.erode(covered.astype(np.float32), np.ones((5, 5))), (5, 5)), (5, 5))
         alpha = weights[..., 0] * edge * np.float32(strength)
+        level = self._running_level(picture, rect)
         if self._count % LIGHT_EVERY == 0:
-            self._look(picture, to_grid, looks, weights, covered)
+            self._look(picture, to_grid, looks, weights, covered, level)
+        gain = np.float32(level) * self._light[..., 0]
         if self._count % CRISPNESS_EVERY == 0:
-            self._match_crispness(picture, to_grid, looks, weights[..., 2])
+            self._match_crispness(picture, to_grid, looks, weights[..., 2], gain)
         alpha *= 1 - self._hair
-        blend = (alpha, np.ascontiguousarray(weights[..., 1]), np.ascontiguousarray(self._light[..., 0]))
-        self._paint(picture, rect, to_grid, looks, blend, pose)
+        blend = (alpha, np.ascontiguousarray(weights[..., 1]), gain)
+        self._paint(picture, rect, to_grid, looks, blend, self._tones * np.float32(level), pose)
         self._count += 1
         return True
 
+    def _running_level(self, picture: Picture, rect: tuple[int, int, int, int]) -> float:
+        """The face's brightness in one number: the mean luma above black of its upper middle, in 8-bit codes.
+
+        Small changes are a moving face and noise, and are averaged; a large one is a lamp, and is followed at once.
+        """
+        left, top, width, height = rect
+        inner = picture.y[top + height // 6 : top + 2 * height // 3 : 3, left + width // 5 : left + 4 * width // 5 : 3]
+        scale = 1 << (picture.colour.bit_depth - 8)
+        level = max(float(inner.mean()) / scale - (0.0 if picture.colour.full_range else 16.0), 4.0)
+        if self._count:
+            share = min(max(abs(level / self._level - 1) / LAMP, LEVEL_MEMORY), 1.0)
+            level = self._level + share * (level - self._level)
+        self._level = level
+        return level
+
     def _look(
-        self, picture: Picture, to_grid: Floats, looks: Floats, weights: Floats, covered: NDArray[np.bool_]
+        self,
+        picture: Picture,
+        to_grid: Floats,
+        looks: Floats,
+        weights: Floats,
+        covered: NDArray[np.bool_],
+        level: float,
     ) -> None:
-        """Bring the running light, tones and hair up to date with this frame."""
+        """Bring the running light, tones and hair up to date with this frame.
+
+        Light and tones are kept relative to the face's level of luma: a lamp switched on is followed at once, while the
+        pattern of the light, which is noisy, is averaged.
+        """
         black = 0.0 if picture.colour.full_range else 16.0
         shrink = np.float32(LIGHT_GRID[0] / GRID[0])
         here = window(picture, to_grid * shrink, LIGHT_GRID) - np.array([black, 128, 128], np.float32)
@@ -140,8 +172,9 @@ class Wearer:
         )
         there -= np.array([black, 128, 128], np.float32)
         light = _light(here, there, seen * (1 - hair))
-        skin = here[..., 0][seen > 0.3]
-        tones = np.percentile(skin, (2, 98)).astype(np.float32) if skin.size > 20 else np.array([0, 235], np.float32)
+        light[..., 0] /= level
+        skin = here[..., 0][seen > 0.3] / np.float32(level)
+        tones = np.percentile(skin, (2, 98)).astype(np.float32) if skin.size > 20 else np.array([0, 3], np.float32)
         first = self._count == 0
         self._tones = _running(None if first else self._tones, tones)
         self._hair = _running(None if first else self._hair, cv2.resize(hair, GRID, interpolation=cv2.INTER_LINEAR))
@@ -178,7 +211,7 @@ class Wearer:
         hair: Floats = cv2.blur((np.clip((distance - 7) / 8, 0, 1) * forehead).astype(np.float32), (3, 3))
         return hair
 
-    def _match_crispness(self, picture: Picture, to_grid: Floats, looks: Floats, weight: Floats) -> None:
+    def _match_crispness(self, picture: Picture, to_grid: Floats, looks: Floats, weight: Floats, light: Floats) -> None:
         """Bring the texture's fine detail to the footage's, by their energies on skin; now and then, running."""
         scale = float(np.sqrt(abs(np.linalg.det(to_grid[:, :2]))))
         side = max(1.0, min(3.0, 1 / scale / 1.0))  # look at up to three pixels a cell
@@ -186,7 +219,7 @@ class Wearer:
         zoom = to_grid * np.float32(side)
         target = window(picture, zoom, size)[..., 0]
         maps = cv2.resize(looks, size, interpolation=cv2.INTER_LINEAR)
-        gain = cv2.resize(self._light[..., 0], size, interpolation=cv2.INTER_LINEAR)
+        gain = cv2.resize(light, size, interpolation=cv2.INTER_LINEAR)
         skin = cv2.resize(weight, size, interpolation=cv2.INTER_LINEAR) ** 2
         total = max(float(skin.sum()), 1e-3)
         # The bands in pixels of this view, from their size in the texture.
@@ -216,6 +249,7 @@ class Wearer:
         to_grid: Floats,
         looks: Floats,
         blend: tuple[Floats, Floats, Floats],
+        tones: Floats,
         pose: Pose,
     ) -> None:
         """Look the face up at full resolution and blend it in; `blend` holds alpha, the own share and the gain."""
@@ -233,7 +267,7 @@ class Wearer:
         face = cv2.remap(self._luma, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         face -= black
         face *= gain
-        dark, bright = self._tones
+        dark, bright = tones
         np.minimum(face, face * SHOULDER + np.float32(bright * (1 - SHOULDER)), out=face)
         np.maximum(face, face * TOE + np.float32(dark * (1 - TOE)), out=face)
         # A glint on a brightened avatar would pass the coding's white, and in a 10-bit plane what 10 bits can hold.

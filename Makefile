@@ -1,0 +1,74 @@
+# Each target sets up what it needs in .venv, with Python 3.11 or 3.12 and the pinned packages of constraints/.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
+
+.PHONY: demo
+demo: $(VENV)/.app ## swap the sample video: out/demo/demo.mp4 and a before/after picture
+	$(BIN)/python -m ugclab demo --out out/demo
+
+.PHONY: test
+test: $(VENV)/.dev models ## the quick tests
+	$(PYTEST) -m "not slow and not gpu and not network" -rs
+
+.PHONY: test-heavy
+test-heavy: $(VENV)/.dev models ## the slow tests, and those that need a GPU where there is one
+	$(PYTEST) -m "slow or gpu" -rs
+
+.PHONY: check
+check: $(VENV)/.dev ## format, lint, types, and the quick tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(MAKE) test
+
+.PHONY: bench
+bench: $(VENV)/.dev models ## measure stitching against a plain transcode
+	mkdir -p out
+	$(BIN)/python -m benchmarks.stitch --results out/stitch.json
+
+.PHONY: docs
+docs: $(VENV)/.dev models ## write what is generated: docs/cli.md, the README's table and picture
+	$(BIN)/python -m ugclab demo --out out/demo
+	$(BIN)/python -m tests.test_docs
+
+.PHONY: clean
+clean: ## remove everything that was made here; model files in the cache stay
+	rm -rf $(VENV) out build dist .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: models
+models: $(VENV)/.dev
+	@$(BIN)/python -m ugclab models pull --quiet || echo "the tests that need model files will skip, and say so"
+
+$(VENV)/.python:
+	@for name in python3.11 python3.12 python3; do \
+	  if $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; then found=$$name; break; fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then \
+	  echo "Python 3.11 or 3.12 is needed: apt-get install python3.11 python3.11-venv" >&2; exit 1; \
+	fi; \
+	if ! $$found -c 'import ensurepip, venv' 2>/dev/null; then \
+	  version=$$($$found -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  echo "$$found cannot make environments: apt-get install python$$version-venv" >&2; exit 1; \
+	fi; \
+	rm -rf $(VENV); $$found -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.app: $(VENV)/.python pyproject.toml constraints/app.txt
+	$(PIP) --constraint constraints/app.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.python pyproject.toml constraints/dev.txt
+	$(PIP) --constraint constraints/dev.txt --editable '.[dev,sample,quality,wan,notebooks]'
+	@touch $@

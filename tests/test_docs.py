@@ -1,0 +1,170 @@
+"""What the documents say is what the code does: generated parts are compared, commands and code are run.
+
+`python -m tests.test_docs` (make docs) writes the generated parts.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.face_clips import write_clip
+from ugclab import errors
+from ugclab.engines.registry import catalogue
+from ugclab.entrypoints.cli import main
+from ugclab.settings import Settings
+from ugclab.weights import hub
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = (
+    *("", "swap", "demo", "probe", "plan", "preview", "engines", "doctor"),
+    *("models", "models list", "models pull", "models verify"),
+)
+PARTS = ("engines", "settings", "exit codes")
+
+
+def cli_markdown() -> str:
+    """The help of every command, as it is shown 100 columns wide."""
+    surroundings = os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PYTHONPATH": str(ROOT)}
+    lines = ["# Command line", "", "Generated from `--help` by `make docs`."]
+    for command in COMMANDS:
+        words = [sys.executable, "-m", "ugclab", *command.split(), "--help"]
+        done = subprocess.run(words, capture_output=True, text=True, env=surroundings, check=True, cwd=ROOT)
+        text = "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+        lines += ["", f"## ugclab {command}".rstrip(), "", "```text", text, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def part(name: str) -> str:
+    """A generated part of the README."""
+    if name == "engines":
+        rows = [
+            (f"`{i.name}`", i.summary, i.replaces, i.licences.code, i.licences.weights, i.commercial_use)
+            for i in (engine.info for engine in catalogue())
+        ]
+        return table(("engine", "what it does", "replaces", "code", "weights", "commercial use"), rows)
+    if name == "settings":
+        rows = [
+            (f"`UGCLAB_{field.upper()}`", str(info.default) or "(empty)", str(info.description))
+            for field, info in Settings.model_fields.items()
+        ]
+        return table(("variable", "default", "what it is"), rows)
+    kinds = [("0", "", "done"), ("1", "", "a fault of ours: run it again with `--debug`"), ("2", "", "wrong usage")]
+    kinds += [(str(e.exit_code), f"`{e.code}`", str(e.__doc__).split("\n")[0]) for e in tree(errors.UgclabError)][1:]
+    return table(("code", "name", "meaning"), kinds)
+
+
+def tree(kind: type[errors.UgclabError]) -> Iterator[type[errors.UgclabError]]:
+    yield kind
+    for sub in kind.__subclasses__():
+        yield from tree(sub)
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def generated(readme: str) -> str:
+    for name in PARTS:
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
+        assert pattern.search(readme), name
+        readme = pattern.sub(lambda found, name=name: found[1] + part(name) + "\n" + found[2], readme)
+    return readme
+
+
+def test_the_readme_is_up_to_date() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert text == generated(text), "type: make docs"
+
+
+def test_the_command_lines_help_is_up_to_date() -> None:
+    assert (ROOT / "docs/cli.md").read_text() == cli_markdown(), "type: make docs"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+
+
+@pytest.fixture
+def here(tmp_path: Path, avatar: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files the README speaks of: 16 s at 3 frames a second."""
+    weights = [n for e in catalogue() if e.info.name == "mesh" for n in e.info.weights]
+    if any(s.state != "ok" for s in hub.verify(weights, Settings().weights_dir)):
+        pytest.skip("the mesh engine's model files are not here: ugclab models pull")
+    write_clip(tmp_path / "in.mp4", frames=48, rate=3, audio=True)
+    shutil.copy(avatar, tmp_path / "me.jpg")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UGCLAB_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path
+
+
+def test_the_readmes_commands_run(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    commands = [shlex.split(line, comments=True) for block in blocks("sh") for line in block.splitlines() if line]
+    assert len(commands) >= 6
+    for program, *words in commands:
+        assert program == "ugclab"
+        with pytest.raises(SystemExit) as left:
+            main(words)
+        assert left.value.code == 0, (words, capfd.readouterr().err)
+    assert {"out.mp4", "sheet.png", "report.json", "frame.png"} <= {p.name for p in here.iterdir()}
+
+
+def test_the_readmes_python_runs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = blocks("python")
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 our own document
+    assert "frames swapped in" in capsys.readouterr().out
+    assert (here / "out.mp4").exists()
+
+
+def test_the_readmes_links_lead_somewhere() -> None:
+    for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text()):
+            assert (ROOT / link).exists(), f"{document.name}: {link}"
+
+
+def test_the_two_commands_are_targets() -> None:
+    assert re.findall(r"^    make (\S+)", (ROOT / "README.md").read_text(), re.M) == ["demo", "test"]
+    makefile = (ROOT / "Makefile").read_text()
+    for target in ("demo", "test", "test-heavy", "check", "bench", "clean"):
+        assert re.search(rf"^{target}:.*## ", makefile, re.M), target
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = (ROOT / "constraints" / f"{name}.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if "==" in line)
+
+
+def test_the_pins_agree_and_cover_what_is_asked_for() -> None:
+    app, dev = pins("app"), pins("dev")
+    assert app.items() <= dev.items()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
+    names = {re.split(r"[^A-Za-z0-9._-]", line)[0].lower().replace("_", "-") for line in wanted}
+    assert names <= {name.lower().replace("_", "-") for name in dev}
+    base = {re.split(r"[^A-Za-z0-9._-]", line)[0].lower() for line in project["dependencies"]}
+    assert base <= {name.lower().replace("_", "-") for name in app}
+
+
+def write() -> None:
+    """Write what is generated; the picture is taken from the demo's last run."""
+    from PIL import Image
+
+    readme = ROOT / "README.md"
+    readme.write_text(generated(readme.read_text()))
+    (ROOT / "docs").mkdir(exist_ok=True)
+    (ROOT / "docs/cli.md").write_text(cli_markdown())
+    sheet = ROOT / "out/demo/demo.png"
+    if sheet.exists():
+        Image.open(sheet).convert("RGB").save(ROOT / "docs/demo.jpg", quality=88, optimize=True, progressive=True)
+
+
+if __name__ == "__main__":
+    write()
