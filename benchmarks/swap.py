@@ -69,14 +69,14 @@ class Costs:
     analyse_cpu_ms: float
     """CPU of analysing one frame, its decoding and the avatar's share included."""
     swap_cpu_ms: float
-    """CPU of decoding, swapping and encoding one frame, the avatar's share included."""
+    """CPU of decoding, swapping and encoding one frame."""
     added_cpu_ms: float
     """Analysis and swap less the floor."""
     added_cpu_ms_long: float
-    """The same without the avatar's share: what it comes to in long segments."""
+    """The same without the avatar's share: what it comes to in long footage."""
     whole_over_floor: float
     avatar_cpu_ms: float
-    """CPU of preparing the avatar, once for the analysis and once for each segment: part of the figures above."""
+    """CPU of preparing the avatar, once a job: part of the analysis above."""
     floor_fps: float
     analyse_fps: float
     swap_fps: float
@@ -188,7 +188,7 @@ def compare(name: str, clip: Path, seconds: int, rounds: int, folder: Path) -> C
         analyse_cpu_ms=analyse,
         swap_cpu_ms=swap,
         added_cpu_ms=analyse + swap - floor,
-        added_cpu_ms_long=analyse + swap - floor - 2 * avatar_ms / frames,
+        added_cpu_ms_long=analyse + swap - floor - avatar_ms / frames,
         whole_over_floor=(analyse + swap) / floor,
         avatar_cpu_ms=avatar_ms,
         floor_fps=middle("floor", "fps"),
