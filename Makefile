@@ -19,7 +19,7 @@ demo: $(VENV)/.app ## swap the sample video: out/demo/demo.mp4 and a before/afte
 
 .PHONY: test
 test: $(VENV)/.dev models ## the quick tests
-	$(PYTEST) -m "not slow and not gpu and not network"
+	$(PYTEST) -m "not slow and not gpu and not network" -rs
 
 .PHONY: test-heavy
 test-heavy: $(VENV)/.dev models ## the slow tests, and those that need a GPU where there is one
