@@ -70,5 +70,5 @@ $(VENV)/.app: $(VENV)/.python pyproject.toml constraints/app.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml constraints/dev.txt
-	$(PIP) --constraint constraints/dev.txt --editable '.[dev,sample,quality]'
+	$(PIP) --constraint constraints/dev.txt --editable '.[dev,sample,quality,wan,notebooks]'
 	@touch $@

@@ -6,6 +6,9 @@ from ugclab.entrypoints import options, terminal
 from ugclab.entrypoints.terminal import print_json
 from ugclab.errors import Cancelled, WeightsCorrupt
 
+WAN = "wan2.2-animate"
+"""Not one file of the catalogue but a checkpoint of its own: what replacement needs of it, about 53.7 GiB."""
+
 app = typer.Typer(no_args_is_help=True, help="Model files: list, fetch, check.")
 
 
@@ -29,7 +32,7 @@ def list_models(as_json: options.Json = False) -> None:
 
 @app.command(name="pull")
 def pull_models(names: options.Names = None, quiet: options.Quiet = False) -> None:
-    """Fetch what is missing and check it."""
+    """Fetch what is missing and check it; wan2.2-animate is the checkpoint (about 54 GiB)."""
     from ugclab.pipeline.steps import Progress
     from ugclab.settings import Settings
     from ugclab.weights.hub import ensure
@@ -44,6 +47,13 @@ def pull_models(names: options.Names = None, quiet: options.Quiet = False) -> No
                 raise Cancelled("cancelled")
             bar(Progress("fetch", None, done, total))
 
+        if names and WAN in names:
+            from ugclab.wan.pull import pull_wan_animate
+
+            pull_wan_animate(settings.weights_dir / WAN, offline=settings.offline, progress=report)
+            names = [name for name in names if name != WAN]
+            if not names:
+                return
         paths = ensure(
             _model_names(names),
             settings.weights_dir,

@@ -1,6 +1,8 @@
 """The avatar photo made ready to wear: checked, unrolled into a texture, freed of its own light and hair."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
@@ -32,6 +34,16 @@ class Avatar:
     texture: Floats
     """(HEIGHT, WIDTH, 3) RGB in [0, 1], evenly lit."""
     warnings: tuple[str, ...]
+
+    def save(self, path: Path) -> None:
+        """Keep what was prepared."""
+        np.savez(path, shape=self.shape, texture=self.texture)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Take up what `save` kept; its warnings were told then."""
+        with np.load(path) as kept:
+            return cls(kept["shape"], kept["texture"], ())
 
 
 def texture_points() -> Floats:
@@ -170,6 +182,16 @@ def _soft_polygon(points: Floats, feather: float) -> Floats:
     return _soften(mask, feather)
 
 
+def _blur(values: Floats, sigma: float) -> Floats:
+    """Gaussian blur; a broad one on a quarter of the size, where it costs a twentieth and looks the same."""
+    if sigma < 10:
+        narrow: Floats = cv2.GaussianBlur(values, (0, 0), sigma)
+        return narrow
+    small = cv2.resize(values, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    wide: Floats = cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma / 4), values.shape[1::-1])
+    return wide
+
+
 def _soften(mask: Floats, feather: float) -> Floats:
     side = max(int(feather * WIDTH), 1) | 1
     soft: Floats = cv2.blur(cv2.blur(mask, (side, side)), (side, side))
@@ -199,8 +221,8 @@ def _fill_outside(texture: Floats) -> Floats:
     filled = texture
     # Push-pull by widening blurs: each pass fills what the narrower one could not reach.
     for sigma in (5, 12, 28, 70):
-        weight = cv2.GaussianBlur(keep, (0, 0), sigma)
-        spread = cv2.GaussianBlur(filled * keep[..., None], (0, 0), sigma) / np.maximum(weight, 1e-4)[..., None]
+        weight = _blur(keep, sigma)
+        spread = _blur(filled * keep[..., None], sigma) / np.maximum(weight, 1e-4)[..., None]
         filled = filled * keep[..., None] + spread * (1 - keep[..., None])
         keep = np.maximum(keep, np.clip((weight - 0.02) / 0.1, 0, 1))
     return filled
@@ -243,8 +265,7 @@ def _even_light(texture: Floats) -> Floats:
     log_luma = np.log(np.maximum(luma, 0.03))
 
     def broad(values: Floats, sigma: float) -> Floats:
-        blurred: Floats = cv2.GaussianBlur(values * weight, (0, 0), sigma) / cv2.GaussianBlur(weight, (0, 0), sigma)
-        return blurred
+        return _blur(values * weight, sigma) / _blur(weight, sigma)
 
     sigma = 0.13 * width
     low = broad(log_luma, sigma)

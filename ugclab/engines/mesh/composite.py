@@ -270,6 +270,8 @@ class Wearer:
         dark, bright = tones
         np.minimum(face, face * SHOULDER + np.float32(bright * (1 - SHOULDER)), out=face)
         np.maximum(face, face * TOE + np.float32(dark * (1 - TOE)), out=face)
+        # A glint on a brightened avatar would pass the coding's white, and in a 10-bit plane what 10 bits can hold.
+        np.minimum(face, np.float32(255.0 if picture.colour.full_range else 219.0), out=face)
         face += black
         if scale != 1:
             face *= scale
@@ -287,6 +289,7 @@ class Wearer:
             part = plane[top // 2 : top // 2 + alpha.shape[0], left // 2 : left // 2 + alpha.shape[1]]
             target = part.astype(np.float32)
             face = gain * ((looked[..., index] - 128) + tints[..., index] * luma) + 128
+            np.clip(face, black, 255.0 if picture.colour.full_range else 240.0, out=face)
             if scale != 1:
                 face *= scale
             _keep_own(face, target, own, moves, 2)

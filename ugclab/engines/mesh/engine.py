@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from ugclab.engines.base import Analysis, Image, Monitor, SegmentContext, Source
-from ugclab.engines.mesh import appearance, avatar, choosing, findings, shape
+from ugclab.engines.mesh import appearance, choosing, findings, shape
+from ugclab.engines.mesh.avatar import Avatar, prepare
 from ugclab.engines.mesh.detector import Detector
 from ugclab.engines.mesh.landmarks import Landmarker, Region
 from ugclab.engines.mesh.records import Recorder, Records
@@ -29,7 +30,7 @@ DETECTOR = "mediapipe/face_detection_full_range_sparse.tflite"
 LANDMARKS = "mediapipe/face_landmark.tflite"
 SAMPLES = 240
 """Faces of the clip from which its resting shape is taken: more change nothing, fewer let one expression in."""
-PEOPLE = "people.json"
+PEOPLE, WORN = "people.json", "avatar.npz"
 
 
 class MeshSwap:
@@ -63,7 +64,8 @@ class MeshSwap:
         monitor: Monitor,
     ) -> Analysis:
         """Follow all faces through the ranges and choose whom to swap."""
-        worn = self._prepared(avatar)
+        worn = prepare(avatar, self._detector, self._landmarker)
+        worn.save(workspace / WORN)
         tracker = Tracker(self._detector, self._landmarker)
         total = max(round(sum(r.duration for r in ranges) * source.info.frame_rate), 1)
         done = 0
@@ -84,7 +86,7 @@ class MeshSwap:
         """Wear the avatar on every chosen face of the segment."""
         folder = segment.analysis.folder
         records = Records(folder)
-        worn = self._prepared(segment.avatar)
+        worn = Avatar.load(folder / WORN)
         roles = [
             Role(records, part["tracks"], np.array(part["rest"], np.float32), worn, segment)
             for part in json.loads((folder / PEOPLE).read_text())["people"]
@@ -96,15 +98,12 @@ class MeshSwap:
             segment.monitor.step(min(count, total), total)
             yield frame
 
-    def _prepared(self, photo: Image) -> avatar.Avatar:
-        return avatar.prepare(photo, self._detector, self._landmarker)
-
     def _conclude(
         self,
         source: Source,
         ranges: Sequence[TimeRange],
         looks: dict[int, list[Floats]],
-        worn: avatar.Avatar,
+        worn: Avatar,
         options: SwapOptions,
         workspace: Path,
     ) -> Analysis:

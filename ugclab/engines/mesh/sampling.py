@@ -109,7 +109,7 @@ def window(picture: Picture, to_window: Floats, size: tuple[int, int], *, fill: 
 def _shrink_warp(
     plane: NDArray[np.generic], affine: Floats, size: tuple[int, int], border: int, fill: float, shrink: float
 ) -> Any:
-    if shrink < 0.5:
+    if shrink < 0.45:
         # Crop what the window can see, halve it until bilinear taps touch every pixel, then warp.
         inverse = cv2.invertAffineTransform(affine)
         corners = np.array([[0, 0, 1], [size[0], 0, 1], [0, size[1], 1], [size[0], size[1], 1]], np.float32) @ inverse.T

@@ -1,0 +1,156 @@
+"""The avatar photo: what is refused, with which words, and what a good one becomes."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.engines.mesh.conftest import Models
+from tests.engines.mesh.people import Actor, wall, width
+from tests.engines.mesh.test_pose import rotation
+from ugclab.engines.mesh import avatar, pose, topology
+from ugclab.engines.mesh.avatar import HEIGHT, WIDTH, prepare
+from ugclab.engines.mesh.warp import inverse_map
+from ugclab.errors import AvatarError
+from ugclab.media.images import read_image
+from ugclab.sample import AVATAR
+
+Image = NDArray[np.uint8]
+Cast = tuple[Actor, Actor]
+
+
+@pytest.fixture(scope="module")
+def photo() -> Image:
+    return read_image(AVATAR)
+
+
+def nobody(_: Cast) -> Image:
+    return wall()
+
+
+def two(cast: Cast) -> Image:
+    canvas = wall()
+    cast[0].play(canvas, 180, 200, 130)
+    cast[1].play(canvas, 470, 200, 120)
+    return canvas
+
+
+def small(cast: Cast) -> Image:
+    canvas = wall()
+    cast[0].play(canvas, 320, 200, 50)
+    return canvas
+
+
+def tiny(_: Cast) -> Image:
+    return np.full((40, 300, 3), 90, np.uint8)
+
+
+def blurred(cast: Cast) -> Image:
+    canvas = wall()
+    cast[0].play(canvas, 320, 200, 200)
+    return cv2.GaussianBlur(canvas, (0, 0), 8)
+
+
+@pytest.mark.parametrize(
+    ("make", "message", "hint"),
+    [
+        (nobody, "no face was found", "sharp photo of one face"),
+        (two, "shows 2 faces", "crop the photo"),
+        (small, r"only \d\d px wide", "150 px"),
+        (tiny, "only 300x40 px", "150 px"),
+        (blurred, "blurred", "sharper"),
+    ],
+)
+def test_a_photo_that_cannot_be_worn_is_refused(
+    models: Models, talker: Actor, officer: Actor, make: Callable[[Cast], Image], message: str, hint: str
+) -> None:
+    with pytest.raises(AvatarError, match=message) as caught:
+        prepare(make((talker, officer)), *models)
+    assert hint in caught.value.hint
+    assert caught.value.exit_code == 13
+
+
+def turned(actor: Actor, yaw: float) -> Image:
+    """The actor's face, without the rest of the head, turned in space."""
+    canvas = wall()
+    shape = pose.fit(actor.points, topology.canonical()).invert(actor.points)
+    points = (80 * shape @ rotation(yaw, 0, 0).T + [320, 200, 0]).astype(np.float32)
+    looks, covered = inverse_map(points[:, :2], actor.points[:, :2], canvas.shape[1::-1], depth=points[:, 2])
+    canvas[covered] = cv2.remap(actor.picture, looks, None, cv2.INTER_LINEAR)[covered]
+    return canvas
+
+
+def test_a_turned_face_is_refused(models: Models, talker: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is lowered: of a face without a head the model reads 34 degrees where there are 50."""
+    monkeypatch.setattr(avatar, "MAX_YAW", 20.0)
+    with pytest.raises(AvatarError, match=r"turned by 3\d degrees") as caught:
+        prepare(turned(talker, 50), *models)
+    assert "looks at the camera" in caught.value.hint
+    prepare(turned(talker, 0), *models)
+
+
+def test_a_bystander_in_the_background_is_no_second_face(models: Models, talker: Actor, officer: Actor) -> None:
+    canvas = wall()
+    talker.play(canvas, 220, 200, 200)
+    officer.play(canvas, 540, 120, 60)
+    worn = prepare(canvas, *models)
+    alone = wall()
+    talker.play(alone, 220, 200, 200)
+    assert np.abs(worn.shape - prepare(alone, *models).shape).max() < 0.05, "it is the larger one that is worn"
+
+
+def test_a_small_face_is_warned_of(models: Models, talker: Actor, photo: Image) -> None:
+    canvas = wall()
+    talker.play(canvas, 320, 200, 100)
+    (warning,) = prepare(canvas, *models).warnings
+    assert "px wide" in warning
+    assert not prepare(photo, *models).warnings
+
+
+def test_a_good_photo_becomes_a_texture_and_a_shape(models: Models, photo: Image) -> None:
+    worn = prepare(photo, *models)
+    assert worn.texture.shape == (HEIGHT, WIDTH, 3)
+    assert worn.texture.dtype == np.float32
+    assert worn.texture.min() >= 0
+    assert worn.texture.max() <= 1
+    assert np.isfinite(worn.texture).all()
+    assert np.abs(worn.shape - topology.canonical()).max() < 0.45
+    lips, cheeks = (worn.texture[tuple(avatar.texture_points()[ring].mean(0).astype(int)[::-1])] for ring in
+                    ([0, 17, 61, 291], [50, 280]))  # fmt: skip
+    assert cheeks.mean() > 0.2
+    assert lips[0] - lips[1] > 0
+
+
+def test_the_photo_s_light_is_taken_off(models: Models, photo: Image) -> None:
+    """Lit from one side, the texture's sides must not differ half as much as the photo's."""
+    across = np.linspace(1.25, 0.45, photo.shape[1], dtype=np.float32)[None, :, None]
+    lit = np.clip(photo * across, 0, 255).astype(np.uint8)
+    texture = prepare(lit, *models).texture
+    points = avatar.texture_points()
+    left, right = (float(np.log(texture[int(points[i, 1]) - 6 : int(points[i, 1]) + 6, int(points[i, 0]) - 6 :
+                                        int(points[i, 0]) + 6].mean())) for i in (50, 280))  # fmt: skip
+    assert abs(left - right) < 0.15
+
+
+def test_the_same_photo_gives_the_same_avatar(models: Models, photo: Image) -> None:
+    first, second = prepare(photo, *models), prepare(photo, *models)
+    assert np.array_equal(first.texture, second.texture)
+    assert np.array_equal(first.shape, second.shape)
+
+
+def test_the_photo_is_not_changed(models: Models, photo: Image) -> None:
+    before = photo.copy()
+    prepare(photo, *models)
+    assert np.array_equal(photo, before)
+
+
+def test_where_the_face_lies_in_the_photo_does_not_matter(models: Models, officer: Actor) -> None:
+    shapes = []
+    for x, y, roll in ((320, 200, 0.0), (250, 220, 0.3)):
+        canvas = wall()
+        officer.play(canvas, x, y, 180, roll=roll)
+        shapes.append(prepare(canvas, *models).shape)
+    assert np.abs(shapes[0] - shapes[1]).max() < 0.12
+    assert width(shapes[0]) == pytest.approx(width(shapes[1]), rel=0.03)
