@@ -38,7 +38,7 @@ def test_a_thin_bridge_drawn_on_a_face(models: Models, talker: Actor) -> None:
     assert glasses.bridge(Still.from_rgb(canvas), points) > max(3 * bare, glasses.MIN_LINE)
 
 
-def test_a_clip_is_judged_by_its_middle_view() -> None:
+def test_a_clip_is_judged_by_many_views() -> None:
     none, few = np.full(40, np.nan, np.float32), np.full(40, np.nan, np.float32)
     few[:2] = 20
     assert not glasses.worn(none)
