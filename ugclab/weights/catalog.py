@@ -1,6 +1,7 @@
 """Which model files exist for us: where they come from, how large they are, which hash they have, who may use them.
 
-The face models are Google's, published as single files and, byte for byte the same, inside the wheel mediapipe 0.10.21.
+The face and hand models are Google's, published as single files and, byte for byte the same, inside the wheel
+mediapipe 0.10.21.
 Newer wheels hold no models and older ones pin numpy < 2, so mediapipe is never installed: its wheel is only unpacked.
 """
 
@@ -75,6 +76,20 @@ CATALOG: dict[str, ModelFile] = {
             "face_detection_full_range_sparse.tflite",
             676_746,
             "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
+            ("mesh",),
+        ),
+        _mediapipe(
+            "palm_detection",
+            "palm_detection_lite.tflite",
+            1_985_440,
+            "e9a4aaddf90dda56a87235303cf00e4c2d3fb28725f68fd88772997dac905c18",
+            ("mesh",),
+        ),
+        _mediapipe(
+            "hand_landmark",
+            "hand_landmark_lite.tflite",
+            2_071_597,
+            "048edd3645c9bf7397d19a9f6e3a42957d6e414c9bea6598030a2e9b624156e6",
             ("mesh",),
         ),
         _mediapipe(

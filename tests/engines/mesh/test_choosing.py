@@ -20,7 +20,9 @@ def look(direction: int, mixed: float = 0.0) -> Floats:
 
 def index(*seen: tuple[int, range, float, float]) -> NDArray[np.void]:
     """(Track, frames, size, x) of everybody."""
-    rows = [(frame, track, size, x, 100.0, 0.0, 0.0) for track, frames, size, x in seen for frame in frames]
+    rows = [
+        (frame, track, size, x, 100.0, 0.0, 0.0, False, np.nan) for track, frames, size, x in seen for frame in frames
+    ]
     return np.array(sorted(rows), INDEX)
 
 

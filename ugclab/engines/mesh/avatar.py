@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ugclab.engines.mesh import pose, topology
+from ugclab.engines.mesh import glasses, pose, topology
 from ugclab.engines.mesh.detector import Detector
 from ugclab.engines.mesh.landmarks import Landmarker, Region
 from ugclab.engines.mesh.sampling import Still
@@ -102,6 +102,8 @@ def _find(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) 
     warnings = []
     if widths[0] < 120:
         warnings.append(f"the avatar's face is only {widths[0]:.0f} px wide: 150 or more look better")
+    if glasses.bridge(still, points) > glasses.MIN_LINE_STILL:
+        warnings.append("the avatar wears glasses: they are worn too")
     return points, warnings
 
 

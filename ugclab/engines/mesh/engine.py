@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ugclab.engines.base import Analysis, Image, Monitor, SegmentContext, Source
-from ugclab.engines.mesh import appearance, choosing, findings, shape
+from ugclab.engines.mesh import appearance, choosing, findings, glasses, palms, shape
 from ugclab.engines.mesh.avatar import Avatar, prepare
 from ugclab.engines.mesh.detector import Detector
 from ugclab.engines.mesh.landmarks import Landmarker, Region
@@ -28,6 +28,8 @@ from ugclab.schema.media import TimeRange
 
 DETECTOR = "mediapipe/face_detection_full_range_sparse.tflite"
 LANDMARKS = "mediapipe/face_landmark.tflite"
+PALMS = "mediapipe/palm_detection_lite.tflite"
+HANDS = "mediapipe/hand_landmark_lite.tflite"
 SAMPLES = 240
 """Faces of the clip from which its resting shape is taken: more change nothing, fewer let one expression in."""
 PEOPLE, WORN = "people.json", "avatar.npz"
@@ -44,15 +46,16 @@ class MeshSwap:
         replaces="face",
         licences=Licences(code="Apache-2.0", weights="Apache-2.0"),
         commercial_use="yes",
-        weights=(DETECTOR, LANDMARKS),
+        weights=(DETECTOR, LANDMARKS, PALMS, HANDS),
     )
 
     def setup(self, weights: Path) -> None:
-        """Load both models from the folder of model files."""
+        """Load the models from the folder of model files."""
         # One thread an operation: decoder, engine and encoder overlap already, and small pictures gain nothing.
         cv2.setNumThreads(1)
         self._detector = Detector(weights / DETECTOR)
         self._landmarker = Landmarker(weights / LANDMARKS)
+        self._hands = palms.HandDetector(weights / PALMS, weights / HANDS)
 
     def analyse(
         self,
@@ -77,7 +80,11 @@ class MeshSwap:
                     for picture, sightings in tracker.follow(decoded):
                         recorder.begin_frame(picture.pts)
                         for seen in sightings:
-                            recorder.add(seen.track, seen.face.points)
+                            points, hand, bridge = seen.face.points, False, float("nan")
+                            if done % palms.LOOK_EVERY == 0:
+                                hand = any(palms.covers(found, points) for found in self._hands.near(picture, points))
+                                bridge = glasses.bridge(picture, points)
+                            recorder.add(seen.track, points, hand=hand, bridge=bridge)
                         done += 1
                         monitor.step(min(done, total), total)
         return self._conclude(source, ranges, tracker.looks(), worn, options, workspace)
@@ -121,7 +128,7 @@ class MeshSwap:
             engine=self.info.name,
             engine_version=self.info.version,
             ranges=tuple(findings.describe(span, source.info, records, cast_list) for span in ranges),
-            warnings=(*worn.warnings, *findings.warnings(persons, cast_list, records)),
+            warnings=(*worn.warnings, *findings.warnings(persons, cast_list, records, source.info)),
             folder=workspace,
         )
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ugclab.engines.base import RangeFaces
+from ugclab.engines.mesh import glasses, palms
 from ugclab.engines.mesh.choosing import Person
 from ugclab.engines.mesh.composite import FADE_PITCH, FADE_YAW
 from ugclab.engines.mesh.records import Records
@@ -63,7 +65,7 @@ def _ranges(
     span: TimeRange,
 ) -> list[TimeRange]:
     def time(frame: int) -> Fraction:
-        return max(int(records.stamps[frame]) * info.time_base - info.start, Fraction(0))
+        return _time(frame, records, info)
 
     found = []
     start: int | None = None
@@ -76,7 +78,11 @@ def _ranges(
     return found
 
 
-def warnings(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: Records) -> list[str]:
+def _time(frame: int, records: Records, info: MediaInfo) -> Fraction:
+    return max(int(records.stamps[frame]) * info.time_base - info.start, Fraction(0))
+
+
+def warnings(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: Records, info: MediaInfo) -> list[str]:
     """What a viewer will notice, in sentences."""
     told = []
     wanted = {track for tracks in cast for track in tracks}
@@ -99,4 +105,30 @@ def warnings(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: 
                 f"the face is turned by more than {FADE_YAW[0]:.0f} degrees in {share:.0%} of its frames: "
                 "the swap fades out there"
             )
+        hands = _hands(index, records, info)
+        if hands:
+            told.append(f"a hand is before the face at {hands}: the avatar is painted over it there")
+        if glasses.worn(index["bridge"][np.abs(index["yaw"]) < glasses.MAX_YAW]):
+            told.append(
+                "the person seems to wear glasses: half of them will be covered; "
+                "footage or an avatar without glasses looks better"
+            )
     return told
+
+
+def _hands(index: NDArray[np.void], records: Records, info: MediaInfo) -> str:
+    """When hands were seen, as "1.2-2.4 s, 5.0-5.4 s": each look speaks for the frames around it, up to the next."""
+    around = palms.LOOK_EVERY // 2
+    stretches: list[list[int]] = []
+    for frame in index["frame"][index["hand"]].tolist():
+        if stretches and frame - stretches[-1][1] <= 2 * palms.LOOK_EVERY:
+            stretches[-1][1] = frame
+        else:
+            stretches.append([frame, frame])
+    known = index["frame"]
+    parts = []
+    for first, last in stretches:
+        near = known[(known >= first - around) & (known <= last + around)]
+        start, end = (float(_time(int(frame), records, info)) for frame in (near.min(), near.max()))
+        parts.append(f"{start:.1f}-{end:.1f} s")
+    return ", ".join(parts)

@@ -16,9 +16,20 @@ from ugclab.engines.mesh.landmarks import COUNT
 from ugclab.engines.mesh.topology import Floats
 
 INDEX = np.dtype(
-    [("frame", "<i4"), ("track", "<i4"), ("size", "<f4"), ("x", "<f4"), ("y", "<f4"), ("yaw", "<f4"), ("pitch", "<f4")]
+    [
+        ("frame", "<i4"),
+        ("track", "<i4"),
+        ("size", "<f4"),
+        ("x", "<f4"),
+        ("y", "<f4"),
+        ("yaw", "<f4"),
+        ("pitch", "<f4"),
+        ("hand", "?"),
+        ("bridge", "<f4"),
+    ]
 )
-"""A sighting: its frame's number over all analysed frames, who, how wide and where (px), and how turned (degrees)."""
+"""A sighting: its frame's number over all analysed frames, who, how wide and where (px), how turned (degrees), whether
+a hand was seen before it, and the line over its nose (see glasses; NaN where nobody looked)."""
 RECORD_BYTES = COUNT * 3 * 4
 NO_FRAME = np.iinfo(np.int64).min
 RANGE_GAP = 16
@@ -34,7 +45,7 @@ class Recorder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._landmarks = (folder / "landmarks.bin").open("wb")
-        self._index: list[tuple[int, int, float, float, float, float, float]] = []
+        self._index: list[tuple[int, int, float, float, float, float, float, bool, float]] = []
         self._stamps: list[int] = []
         self._frame = -1
 
@@ -48,13 +59,14 @@ class Recorder:
         self._stamps += [NO_FRAME] * RANGE_GAP
         self._frame += RANGE_GAP
 
-    def add(self, track: int, points: Floats) -> None:
-        """One face of the frame begun last; `points` (468, 3) in px."""
+    def add(self, track: int, points: Floats, *, hand: bool = False, bridge: float = np.nan) -> None:
+        """One face of the frame begun last; `points` (468, 3) in px, and what is before it."""
         self._landmarks.write(np.ascontiguousarray(points, "<f4").tobytes())
         low, high = points[:, :2].min(0), points[:, :2].max(0)
         x, y = (low + high) / 2
         turned = pose.fit(points, topology.canonical())
-        self._index.append((self._frame, track, float(high[0] - low[0]), float(x), float(y), turned.yaw, turned.pitch))
+        size = float(high[0] - low[0])
+        self._index.append((self._frame, track, size, float(x), float(y), turned.yaw, turned.pitch, hand, bridge))
 
     def __enter__(self) -> Self:
         return self
