@@ -85,7 +85,7 @@ def turned(actor: Actor, yaw: float) -> Image:
 def test_a_turned_face_is_refused(models: Models, talker: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is lowered: of a face without a head the model reads 34 degrees where there are 50."""
     monkeypatch.setattr(avatar, "MAX_YAW", 20.0)
-    with pytest.raises(AvatarError, match=r"turned by 3\d degrees") as caught:
+    with pytest.raises(AvatarError, match=r"turned by [45]\d degrees") as caught:
         prepare(turned(talker, 50), *models)
     assert "looks at the camera" in caught.value.hint
     prepare(turned(talker, 0), *models)

@@ -22,7 +22,9 @@ MIN_FACE_PX = 64
 MIN_DETAIL = 12.0
 """Variance of the Laplacian over the face at 128 px; sharp photographs have 100 to 2000, a face blurred by 4 px has
 5."""
-MAX_YAW = 45.0
+MAX_YAW = 55.0 * pose.FLATTENED
+TURNED = 30.0 * pose.FLATTENED
+"""From here on the far side of the photo is mostly made of the near one: worth a warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,12 @@ def prepare(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker
     """Make a photo (height, width, 3), uint8 RGB, ready. Raises AvatarError with what to do."""
     points, warnings = _find(photo, detector, landmarker)
     face = pose.fit(points, topology.canonical())
+    if abs(face.yaw) > TURNED:
+        warnings.append("the avatar's face is turned: a photo that looks at the camera looks better")
     if abs(face.yaw) > MAX_YAW:
         raise AvatarError(
-            f"the avatar's face is turned by {abs(face.yaw):.0f} degrees", hint="use a photo that looks at the camera"
+            f"the avatar's face is turned by {abs(face.yaw) / pose.FLATTENED:.0f} degrees",
+            hint="use a photo that looks at the camera",
         )
     raw, seen = _unroll(photo, points)
     raw = _mirror_hidden(raw, seen)

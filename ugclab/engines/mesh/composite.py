@@ -13,7 +13,7 @@ from ugclab.engines.mesh import avatar as worn
 from ugclab.engines.mesh import topology
 from ugclab.engines.mesh.light import GRID, SceneLight, grid_affine
 from ugclab.engines.mesh.material import Material
-from ugclab.engines.mesh.pose import Pose
+from ugclab.engines.mesh.pose import FLATTENED, Pose
 from ugclab.engines.mesh.sampling import Picture, Plane
 from ugclab.engines.mesh.shape import Delta
 from ugclab.engines.mesh.topology import Floats
@@ -23,7 +23,7 @@ SHOULDER = 0.35
 """Slope above the footage's own highlights: a brighter avatar would clip."""
 TOE = 0.6
 """Slope below the footage's darkest skin."""
-FADE_YAW = (40.0, 60.0)
+FADE_YAW = (40.0 * FLATTENED, 60.0 * FLATTENED)
 FADE_PITCH = (35.0, 50.0)
 """Degrees between which a turned face fades from the swap to the source: beyond, a photo's other side would be seen."""
 

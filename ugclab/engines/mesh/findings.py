@@ -10,6 +10,7 @@ from ugclab.engines.base import RangeFaces
 from ugclab.engines.mesh import glasses, palms
 from ugclab.engines.mesh.choosing import Person
 from ugclab.engines.mesh.composite import FADE_PITCH, FADE_YAW
+from ugclab.engines.mesh.pose import FLATTENED
 from ugclab.engines.mesh.records import Records
 from ugclab.media.frames import first_tick
 from ugclab.schema.media import MediaInfo, TimeRange
@@ -102,7 +103,7 @@ def warnings(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: 
         share = float((np.abs(index["yaw"]) > FADE_YAW[0]).mean())
         if share > MANY:
             told.append(
-                f"the face is turned by more than {FADE_YAW[0]:.0f} degrees in {share:.0%} of its frames: "
+                f"the face is turned by more than {FADE_YAW[0] / FLATTENED:.0f} degrees in {share:.0%} of its frames: "
                 "the swap fades out there"
             )
         hands = _hands(index, records, info)
