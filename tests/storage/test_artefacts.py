@@ -44,6 +44,23 @@ def test_damage_is_noticed_and_repaired(store: LocalStore) -> None:
         assert (made(artefacts, "k") / "segment.bin").read_bytes() == b"data"
 
 
+def test_what_is_just_being_kept_is_not_evicted(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the manifest's writing and the rename the folder looks like an artefact that nobody holds."""
+    find = Artefacts.find
+
+    def evict_meanwhile(self: Artefacts, kind: str, key: str) -> object:
+        Artefacts(store, 0).evict()
+        return find(self, kind, key)
+
+    with Artefacts(store, 10) as artefacts:
+        with monkeypatch.context() as patch:
+            patch.setattr(Artefacts, "find", evict_meanwhile)
+            work = artefacts.workspace()
+            (work / "segment.bin").write_bytes(b"data")
+            kept = artefacts.keep("swap", "k", work, {})
+        assert (kept.folder / "segment.bin").read_bytes() == b"data"
+
+
 def test_a_manifest_of_nonsense_is_no_artefact(store: LocalStore) -> None:
     with Artefacts(store, 10) as artefacts:
         folder = made(artefacts, "k")

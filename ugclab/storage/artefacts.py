@@ -120,6 +120,9 @@ class Artefacts:
             with self._locked():
                 if not target.exists() or self._discard(target):
                     work.rename(target)
+                    # Taken up before the lock goes: another process's eviction would be faster than `find`.
+                    self._held.enter_context(_shared_lock(target / _LEASE))
+                    return Artefact(target, result)
         return self.find(kind, key) or Artefact(work, result)
 
     def evict(self) -> None:
@@ -128,10 +131,13 @@ class Artefacts:
             for path in (self._store.root / _WORK).glob("*"):
                 folder = path.with_name(path.name.removesuffix(_LEASE))
                 lease = folder.with_name(folder.name + _LEASE)
-                if _unused(lease):
-                    _remove_work(folder, lease)
+                with _claimed(lease) as free:
+                    if free:
+                        _remove_work(folder, lease)
             found = []
             for lease in self._store.root.glob(f"*/*/{_LEASE}"):
+                if lease.parent.parent.name == _WORK:  # somebody is about to keep it: it has a lease of its own outside
+                    continue
                 try:
                     size = int(json.loads((lease.parent / _MANIFEST).read_bytes())["size_bytes"])
                 except (OSError, ValueError, KeyError, TypeError):
@@ -147,11 +153,12 @@ class Artefacts:
 
     def _discard(self, folder: Path) -> bool:
         """Delete an artefact unless somebody holds it. A reader sees it whole or not at all."""
-        if not _unused(folder / _LEASE):
-            return False
         trash = self._store.path(f"{_WORK}/{uuid.uuid4().hex}")
         trash.parent.mkdir(exist_ok=True)
-        folder.rename(trash)
+        with _claimed(folder / _LEASE) as free:
+            if not free:
+                return False
+            folder.rename(trash)
         shutil.rmtree(trash, ignore_errors=True)
         return True
 
@@ -173,19 +180,26 @@ def _shared_lock(lease: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _unused(lease: Path) -> bool:
-    """Whether nobody holds the lease; a folder without one was never finished."""
+@contextmanager
+def _claimed(lease: Path) -> Iterator[bool]:
+    """Whether nobody holds the lease, and nobody will while the block runs: a reader waits, and then finds it gone.
+
+    A folder without a lease was never finished.
+    """
     try:
         descriptor = os.open(lease, os.O_RDONLY)
     except FileNotFoundError:
-        return True
+        yield True
+        return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        yield free
     finally:
         os.close(descriptor)
-    return True
 
 
 def _remove_work(folder: Path, lease: Path) -> None:
