@@ -18,7 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     {"errors", "settings"},
     {"schema"},
-    {"media"},
+    {"media", "net"},
     {"storage"},
     {"weights"},
     {"wan"},
@@ -30,7 +30,19 @@ FLOORS = (
 """From the ground up: a module imports from its own floor and those below."""
 DOORS = {"__init__", "__main__", "sample"}  # the package's face: they stand outside the floors
 
-HEAVY = {"torch", "gradio", "pandas", "ai_edge_litert", "diffusers", "transformers", "matplotlib", "skimage", "boto3"}
+HEAVY = {
+    "torch",
+    "gradio",
+    "pandas",
+    "ai_edge_litert",
+    "diffusers",
+    "transformers",
+    "matplotlib",
+    "skimage",
+    "boto3",
+    "dbos",
+    "sqlalchemy",
+}
 LONGEST = 350
 
 

@@ -4,9 +4,10 @@ Entrypoints make one `Settings` and pass what is needed down; nothing below them
 """
 
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -24,6 +25,68 @@ class Settings(BaseSettings):
         "",
         description="folder or URL of model files (or a folder with the wheel they lie in), tried before the sources",
     )
+
+    log_json: bool = Field(False, description="write the log as JSON lines")
+
+    # the queue
+    database_url: str = Field("", description="postgresql://… for many machines; SQLite below the data folder if empty")
+    worker_slots: int = Field(0, ge=0, description="jobs a worker does at once; 0: one a GPU, else one")
+    heartbeat_s: float = Field(5.0, gt=0, description="between two signs of life of a worker")
+    takeover_s: float = Field(30.0, gt=0, description="a worker silent for so long is dead, its jobs are taken over")
+    stage_timeout_s: float = Field(3600.0, gt=0, description="what one stage of a job may take")
+    hang_s: float = Field(180.0, gt=0, description="an engine that says nothing for so long is killed")
+    stage_attempts: int = Field(4, ge=1, description="tries of a stage whose fault may pass")
+    retry_s: float = Field(2.0, gt=0, description="wait before the second try; doubles each time")
+    poison_limit: int = Field(5, ge=1, description="workers a job may lose before it counts as poison")
+    retention_days: float = Field(30.0, gt=0, description="ended jobs and what was notified of them go after that")
+    max_active_jobs: int = Field(20, ge=1, description="queued and running jobs of one user")
+    max_minutes_per_day: float = Field(600.0, gt=0, description="minutes of footage one user may submit in 24 hours")
+
+    # the store
+    s3_bucket: str = Field("", description="results and sources lie there; a local folder if empty")
+    s3_prefix: str = Field("", description="a folder of that bucket that is ours")
+    s3_encryption: Literal["", "AES256", "aws:kms"] = Field("", description="server-side encryption asked for")
+    s3_kms_key: str = Field("", description="the key for aws:kms; the account's own if empty")
+    public_url: str = Field("", description="where this installation's HTTP server is reached, for links to results")
+    public_prefix: str = Field("", description="a public address of the store's root, where its operator has one")
+
+    # what is let in
+    intake_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="on-premises hosts that may be fetched from although their addresses are private, with commas"
+    )
+    intake_s3_prefixes: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="s3://bucket/prefix that jobs may read, with commas; none by default"
+    )
+    intake_timeout_s: float = Field(600.0, gt=0, description="whole time of one download")
+    max_source_mb: int = Field(2048, ge=1)
+    max_source_s: float = Field(3600.0, gt=0)
+    max_source_px: int = Field(4096 * 2304, ge=1, description="of one picture of the footage")
+    max_avatar_mb: int = Field(40, ge=1)
+
+    # notification
+    webhook_secret: SecretStr = Field(SecretStr(""), description="whsec_… of Standard Webhooks; unsigned if empty")
+    webhook_retries_s: Annotated[tuple[float, ...], NoDecode] = Field(
+        (0, 5, 300, 1800, 7200, 18000, 36000), description="waits before each try, with commas"
+    )
+    webhook_timeout_s: float = Field(15.0, gt=0)
+
+    @field_validator("intake_hosts", "intake_s3_prefixes", "webhook_retries_s", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @property
+    def store_dir(self) -> Path:
+        """The local store."""
+        return self.data_dir.expanduser() / "store"
+
+    @property
+    def queue_url(self) -> str:
+        """The database of the queue, as SQLAlchemy writes it."""
+        if not self.database_url:
+            return f"sqlite:///{self.data_dir.expanduser() / 'queue.sqlite'}"
+        scheme, separator, rest = self.database_url.partition("://")
+        return f"postgresql+psycopg{separator}{rest}" if scheme in {"postgres", "postgresql"} else self.database_url
 
     @property
     def weights_dir(self) -> Path:

@@ -1,12 +1,17 @@
-"""What is asked for: which face, how it is stitched, how a result is marked."""
+"""What is asked for, by whom and with whose consent; and what has become of it."""
 
-from enum import StrEnum
-from typing import Literal, Self
+import re
+from enum import IntEnum, StrEnum
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from ugclab.errors import InputError
+from ugclab.errors import ConsentError, InputError
 from ugclab.schema.base import Frozen
+from ugclab.schema.media import Asset
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_@-][A-Za-z0-9._@-]{0,63}$")]
+"""A user or a project: one folder of the store, so no slash and no leading dot."""
 
 
 class JobType(StrEnum):
@@ -60,3 +65,131 @@ class SwapOptions(Frozen):
     watermark: str = Field("", max_length=80, description="text shown on swapped frames; empty for none")
     tone_map: bool = Field(False, description="turn HDR footage into bt709 instead of keeping it")
     seed: int = 0
+
+
+class Principal(Frozen):
+    """Who asks; made by entrypoints only. Trust decides where inputs may come from (storage/intake.py)."""
+
+    user: Name
+    trust: Literal["local", "service", "public"] = "public"
+    scopes: tuple[str, ...] = ()
+
+
+class Consent(Frozen):
+    """That the person whose face is worn agreed, or why nobody needs to. Kept with the job, deleted with it."""
+
+    kind: Literal["agreed", "own-face", "public-domain"]
+    agreed_by: str = Field("", max_length=200, description="who agreed; for the kind 'agreed'")
+    agreed_at: str = Field("", max_length=40, description="when, as it was written: usually a date, ISO 8601")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read "Ada Lovelace, 2026-11-20", "own-face" or "public-domain". Raises ConsentError."""
+        words = text.strip()
+        if words in {"own-face", "public-domain"}:
+            return cls(kind=words)
+        who, comma, when = words.rpartition(",")
+        if not comma or not who.strip() or not _DATE.match(when.strip()) or len(words) > 200:
+            raise ConsentError(
+                "consent must say who agreed to the use of the face, and when",
+                hint='write it as "NAME, 2026-11-20", or own-face, or public-domain',
+            )
+        return cls(kind="agreed", agreed_by=who.strip(), agreed_at=when.strip())
+
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class FaceTransformInput(Frozen):
+    """What a face is put into: assets of the store, or addresses that are fetched when the job begins."""
+
+    source: Asset | str
+    avatar: Asset | str
+    photo: Asset | str | None = Field(None, description="of the face to replace, for the selector like:PHOTO")
+    plan: str = Field("default", max_length=10_000)
+
+
+class Priority(IntEnum):
+    """Lower runs first: the numbers of the queue."""
+
+    HIGH = 10
+    MEDIUM = 20
+    LOW = 30
+
+
+class Request(Frozen):
+    """A job as it is submitted, by whatever door."""
+
+    schema_version: Literal[1] = 1
+    type: JobType = JobType.FACE_TRANSFORM
+    input: FaceTransformInput
+    principal: Principal
+    project: Name = "default"
+    engine: str = "mesh"
+    options: SwapOptions = SwapOptions()
+    priority: Priority = Priority.MEDIUM
+    record_id: str = Field("", max_length=200, description="the caller's own name for it: comes back in the webhook")
+    webhook_url: str = Field("", max_length=2000, description="told when the job has ended; none if empty")
+    consent: Consent
+    max_cost_usd: float | None = Field(None, gt=0, description="carried; enforced where a price can be predicted")
+
+
+class JobState(StrEnum):
+    """Where a job stands. The last three are for good, but for a retry."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+
+
+class JobProgress(Frozen):
+    """How far a running job is."""
+
+    percent: float = Field(0.0, ge=0, le=100)
+    stage: str = Field("", description="ingest, analyse, swap, stitch, publish; empty before the first")
+    segment: int | None = None
+    frames_per_s: float | None = None
+    eta_s: float | None = None
+
+
+class JobError(Frozen):
+    """Why a job failed: a code of errors.py for a program, a line and a hint for a person."""
+
+    code: str
+    message: str
+    hint: str = ""
+    stage: str = ""
+    segment: int | None = None
+
+
+class JobView(Frozen):
+    """A job as its owner sees it. Times are ISO 8601 in UTC, empty where not reached."""
+
+    job_id: str
+    status: JobState
+    user: str
+    project: str
+    type: JobType
+    engine: str
+    priority: Priority
+    record_id: str = ""
+    source: str = Field("", description="name of the footage")
+    avatar: str = ""
+    plan: str = ""
+    attempt: int = Field(1, description="1, and one more for every retry a person asked for")
+    recoveries: int = Field(0, description="how often another worker had to take over")
+    progress: JobProgress = JobProgress()
+    error: JobError | None = None
+    output: Asset | None = None
+    warnings: tuple[str, ...] = ()
+    created_at: str = ""
+    started_at: str = ""
+    ended_at: str = ""
+    cost_usd: float = 0.0

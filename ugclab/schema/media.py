@@ -97,3 +97,14 @@ class MediaInfo(Frozen):
     def has_audio(self) -> bool:
         """Whether there is any audio stream."""
         return bool(self.audio)
+
+
+class Asset(Frozen):
+    """Immutable bytes in a store."""
+
+    key: str = Field(description="where they lie in the store")
+    name: str = Field(max_length=200, description="what a person calls the file; never a path")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=1)
+    media_type: str = Field(description='"video/mp4", "image/jpeg", …')
+    info: MediaInfo | None = Field(None, description="of footage; None for a picture")
