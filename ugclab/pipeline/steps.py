@@ -31,7 +31,7 @@ from ugclab.schema.media import MediaInfo, TimeRange
 from ugclab.schema.plan import Segment, SegmentPlan
 from ugclab.schema.report import Measurement
 from ugclab.settings import Settings
-from ugclab.storage.artefacts import Artefact, Artefacts
+from ugclab.storage.artefacts import LOCAL_SCOPE, Artefact, Artefacts
 from ugclab.storage.local import LocalStore
 from ugclab.storage.store import file_sha256
 from ugclab.weights import hub
@@ -135,13 +135,14 @@ def open_workshop(
     *,
     fresh: bool = False,
     engine: FaceEngine | None = None,
+    scope: str = LOCAL_SCOPE,
 ) -> Iterator[Workshop]:
-    """Find the engine, refuse it if it cannot run here, and open the artefacts. Raises EngineError."""
+    """Find the engine, refuse it if it cannot run here, and open the project's artefacts. Raises EngineError."""
     kind = type(engine) if engine is not None else registry.find(name)
     if kind.info.name != name:
         raise InputError(f"engine '{kind.info.name}' was passed where '{name}' is asked for")
     registry.require(kind, settings)
-    with Artefacts(LocalStore(settings.artefacts_dir), settings.artefact_cap_mb) as artefacts:
+    with Artefacts(LocalStore(settings.artefacts_dir), settings.artefact_cap_mb, scope) as artefacts:
         yield Workshop(settings, artefacts, kind, on_progress, cancelled, fresh, loaded=engine)
 
 

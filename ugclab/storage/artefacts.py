@@ -1,6 +1,7 @@
 """Finished pieces of work, kept by a hash of everything that decides their bytes, so that nothing is done twice.
 
-An artefact is a folder `<kind>/<key>/` with the step's files and `manifest.json`. It appears by one rename, complete or
+An artefact is a folder `users/<user>/projects/<project>/<kind>/<key>/` with the step's files and `manifest.json`: it
+belongs to a project and goes with it. It appears by one rename, complete or
 not at all, is checked against its hashes whenever it is taken up again, and goes when the folder of artefacts outgrows
 its cap, the least recently used first. Whoever uses an artefact holds a shared lock on its `.lease` file; the kernel
 drops it with the process, so two processes may work, and be killed, at any time.
@@ -25,6 +26,9 @@ from ugclab.media.output import writing
 from ugclab.storage.local import LocalStore
 from ugclab.storage.store import file_sha256
 
+LOCAL_SCOPE = "users/local/projects/default"
+"""The project of whoever works at the command line."""
+
 _LEASE, _MANIFEST, _WORK = ".lease", "manifest.json", "work"
 
 
@@ -44,10 +48,11 @@ class Artefact:
 
 
 class Artefacts:
-    """The artefacts below a store's root, in use until the `with` block ends; then the cap is enforced."""
+    """One project's artefacts, in use until the `with` block ends; then the cap over all projects is enforced."""
 
-    def __init__(self, store: LocalStore, cap_mb: int) -> None:
+    def __init__(self, store: LocalStore, cap_mb: int, scope: str = LOCAL_SCOPE) -> None:
         self._store = store
+        self._scope = scope
         self._cap_bytes = cap_mb * 2**20
         self._held = ExitStack()
 
@@ -79,7 +84,7 @@ class Artefacts:
 
     def find(self, kind: str, key: str) -> Artefact | None:
         """Take up a finished artefact; None where there is none, or where its files are not what was written."""
-        folder = self._store.path(f"{kind}/{key}")
+        folder = self._store.path(f"{self._scope}/{kind}/{key}")
         lease = folder / _LEASE
         held = ExitStack()
         try:
@@ -103,7 +108,7 @@ class Artefacts:
         Where another process was faster its artefact is taken, unless `replace` is set. An old one that somebody is
         using stays, and then `work` itself serves this run. Raises DiskFull, OutputError.
         """
-        target = self._store.path(f"{kind}/{key}")
+        target = self._store.path(f"{self._scope}/{kind}/{key}")
         with writing(target):
             files = {p.relative_to(work).as_posix(): p for p in sorted(work.rglob("*")) if p.is_file()}
             manifest = {
@@ -135,9 +140,7 @@ class Artefacts:
                     if free:
                         _remove_work(folder, lease)
             found = []
-            for lease in self._store.root.glob(f"*/*/{_LEASE}"):
-                if lease.parent.parent.name == _WORK:  # somebody is about to keep it: it has a lease of its own outside
-                    continue
+            for lease in self._store.root.glob(f"users/*/projects/*/*/*/{_LEASE}"):
                 try:
                     size = int(json.loads((lease.parent / _MANIFEST).read_bytes())["size_bytes"])
                 except (OSError, ValueError, KeyError, TypeError):
