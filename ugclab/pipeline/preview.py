@@ -16,6 +16,7 @@ from ugclab.pipeline.steps import Progress, analyse, frame_at, open_workshop, re
 from ugclab.schema.job import SwapOptions
 from ugclab.schema.media import TimeRange
 from ugclab.settings import Settings
+from ugclab.storage.artefacts import LOCAL_SCOPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,12 @@ def preview(
     options: SwapOptions,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
+    scope: str = LOCAL_SCOPE,
 ) -> Preview:
     """Swap the frame shown at `at`, alone. HDR is tone-mapped, since it is for looking at. Raises InputError."""
     options = options.model_copy(update={"tone_map": True})
     request = SwapRequest(source=source, avatar=avatar, out=source, engine=engine_name, options=options)
-    with open_workshop(engine_name, settings, on_progress, cancelled) as workshop:
+    with open_workshop(engine_name, settings, on_progress, cancelled, scope=scope) as workshop:
         inputs = read_inputs(workshop, request)
         info = inputs.source.info
         if not 0 <= at < info.duration:

@@ -1,0 +1,161 @@
+"""The process in which engines work: `python -m ugclab.entrypoints.engine_child`, started by a worker.
+
+Tasks come as lines on stdin, answers leave as lines on what was stdout; native code that prints goes to stderr. Engines
+stay loaded from task to task. It ends with its worker: a closed stdin ends it at once, in the middle of anything.
+"""
+
+import os
+import queue
+import sys
+import threading
+import traceback
+from contextlib import ExitStack
+from fractions import Fraction
+from typing import BinaryIO
+
+from ugclab.engines.base import FaceEngine
+from ugclab.errors import Cancelled, UgclabError
+from ugclab.jobs.tasks import Cancel, Done, Failed, Said, Task
+from ugclab.media.images import encode_png
+from ugclab.pipeline.contact_sheet import side_by_side
+from ugclab.pipeline.preview import preview
+from ugclab.pipeline.run import check_paths
+from ugclab.pipeline.steps import Progress, open_workshop
+from ugclab.pipeline.swap_job import SwapJob
+from ugclab.schema.base import to_fraction
+from ugclab.settings import Settings
+
+
+class Child:
+    """Does one task after the other."""
+
+    def __init__(self, settings: Settings, out: BinaryIO) -> None:
+        self._settings = settings
+        self._out = out
+        self._writing = threading.Lock()
+        self._tasks: queue.Queue[Task] = queue.Queue()
+        self._cancelled: set[int] = set()
+        self._task: Task | None = None
+        self._engines: dict[str, FaceEngine] = {}
+        self._open = ExitStack()
+        self._job: tuple[str, SwapJob] | None = None
+
+    def listen(self, lines: BinaryIO) -> None:
+        """Take tasks and cancellations in until the worker is gone; then so are we."""
+        for line in lines:
+            if b'"cancel"' in line[:40]:
+                self._cancelled.add(Cancel.model_validate_json(line).number)
+            else:
+                self._tasks.put(Task.model_validate_json(line))
+        os._exit(0)  # nobody is left to work for: do not finish, do not write
+
+    def work(self) -> None:
+        """Do tasks, for ever."""
+        while True:
+            self._task = task = self._tasks.get()
+            try:
+                answer: Done | Failed = self._do(task)
+            except Exception as error:
+                if not isinstance(error, UgclabError):
+                    traceback.print_exc()
+                if task.number in self._cancelled and not isinstance(error, Cancelled):
+                    error = Cancelled("cancelled")
+                self._close()
+                answer = Failed.of(task.number, error)
+            self._say(answer)
+
+    def _do(self, task: Task) -> Done:
+        if task.step == "preview":
+            return self._preview(task)
+        job = self._of(task)
+        workshop = job.workshop
+        first, warned = len(workshop.measurements), len(workshop.warnings)
+        if task.step == "analyse":
+            check_paths(task.request)
+            value = job.analyse().model_dump(mode="json")
+        elif task.step == "swap":
+            value = job.swap(task.segment or 0).model_dump(mode="json")
+        else:
+            value = job.stitch().model_dump(mode="json")
+        if workshop.loaded is not None:
+            self._engines[workshop.info.name] = workshop.loaded
+        return Done(
+            number=task.number,
+            value=value,
+            measurements=tuple(workshop.measurements[first:]),
+            warnings=tuple(workshop.warnings[warned:]),
+        )
+
+    def _of(self, task: Task) -> SwapJob:
+        """The open job, or another in its place; a job that stays open keeps its artefacts from being evicted."""
+        if self._job is not None and self._job[0] == task.job:
+            return self._job[1]
+        self._close()
+        workshop = self._open.enter_context(
+            open_workshop(
+                task.request.engine,
+                self._settings,
+                self._progress,
+                self._is_cancelled,
+                fresh=task.request.fresh,
+                engine=self._engines.get(task.request.engine),
+                scope=task.scope,
+            )
+        )
+        job = SwapJob(workshop, task.request)
+        self._job = task.job, job
+        return job
+
+    def _close(self) -> None:
+        self._job = None
+        self._open.close()
+
+    def _preview(self, task: Task) -> Done:
+        made = preview(
+            task.request.source,
+            task.request.avatar,
+            to_fraction(task.at or Fraction(0)),
+            self._settings,
+            engine_name=task.request.engine,
+            options=task.request.options,
+            scope=task.scope,
+            on_progress=self._progress,
+            cancelled=self._is_cancelled,
+        )
+        task.request.out.write_bytes(encode_png(side_by_side(made.before, made.after)))
+        return Done(number=task.number, value={"time": str(made.time), "swapped": made.swapped})
+
+    def _progress(self, progress: Progress) -> None:
+        if self._task is not None:
+            self._say(
+                Said(
+                    number=self._task.number,
+                    step=progress.step,
+                    segment=progress.segment,
+                    done=progress.done,
+                    total=progress.total,
+                )
+            )
+
+    def _is_cancelled(self) -> bool:
+        return self._task is not None and self._task.number in self._cancelled
+
+    def _say(self, document: Said | Done | Failed) -> None:
+        with self._writing:
+            self._out.write(document.model_dump_json().encode() + b"\n")
+            self._out.flush()
+
+
+def main() -> None:
+    """Read the settings from the first line, then work."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # FFmpeg and the like may print: never among the answers
+    lines = sys.stdin.buffer
+    settings = Settings.model_validate_json(lines.readline())
+    child = Child(settings, out)
+    threading.Thread(target=child.listen, args=(lines,), name="tasks", daemon=True).start()
+    child.work()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Deleting a job, a project or a user: one call, and nothing stays. A worker that still writes is swept after."""
+
+import shutil
+
+import sqlalchemy as sa
+
+from ugclab.jobs import records
+from ugclab.jobs.database import Database
+from ugclab.jobs.flow import Flow
+from ugclab.jobs.schema import deletions, jobs, outbox
+from ugclab.schema.ids import new_ulid
+from ugclab.schema.job import JobState, Request
+from ugclab.schema.media import Asset
+from ugclab.settings import Settings
+from ugclab.storage import paths
+from ugclab.storage.store import Store
+
+_REMEMBERED_S = 86_400.0
+
+
+class Deletion:
+    """What is deleted where: rows, workflows, objects, artefacts."""
+
+    def __init__(self, database: Database, flow: Flow, store: Store, settings: Settings) -> None:
+        self._database = database
+        self._flow = flow
+        self._store = store
+        self._settings = settings
+
+    def job(self, job_id: str) -> None:
+        """Delete a job and what only it used."""
+        with self._database.transaction() as connection:
+            row = records.find(connection, job_id)
+            if row is None:
+                return
+            self._forget(connection, [row])
+            request = Request.model_validate_json(row.request)
+            used = self._used(connection, row.user, row.project)
+        given = request.input
+        assets = [a for a in (given.source, given.avatar, given.photo) if isinstance(a, Asset)]
+        self._flow.forget([job_id])
+        for key in {a.key for a in assets} - used:
+            self._store.delete_prefix(key)
+        for key in paths.of_job(row.user, row.project, job_id):
+            self._store.delete_prefix(key)
+
+    def project(self, user: str, project: str) -> None:
+        """Delete a project: its jobs, sources, results and artefacts."""
+        self._all(user, project)
+
+    def user(self, user: str) -> None:
+        """Delete a user with every project."""
+        self._all(user, "")
+
+    def sweep(self) -> None:
+        """Delete again what a worker wrote after its job was deleted; forget deletions no worker can have outlived."""
+        with self._database.transaction() as connection:
+            connection.execute(deletions.delete().where(deletions.c.at < self._database.now() - _REMEMBERED_S))
+            rows = list(connection.execute(deletions.select()))
+        for row in rows:
+            if row.job_id:
+                for key in paths.of_job(row.user, row.project, row.job_id):
+                    self._store.delete_prefix(key)
+            elif not self._has_jobs(row.user, row.project):
+                self._remove_artefacts(row.user, row.project)
+
+    def _all(self, user: str, project: str) -> None:
+        with self._database.transaction() as connection:
+            where = [jobs.c.user == user] + ([jobs.c.project == project] if project else [])
+            rows = list(connection.execute(jobs.select().where(*where)))
+            self._forget(connection, rows)
+            self._remember(connection, user, project, "")
+        self._flow.forget([row.job_id for row in rows])
+        self._store.delete_prefix(paths.project_prefix(user, project) if project else paths.user_prefix(user))
+        self._remove_artefacts(user, project)
+
+    def _forget(self, connection: sa.Connection, rows: list[sa.Row[tuple[object, ...]]]) -> None:
+        """End what is alive, so that nobody waits for its news, and delete the rows."""
+        for row in rows:
+            if records.end(connection, self._database, self._flow, row.job_id, JobState.CANCELLED):
+                self._remember(connection, row.user, row.project, row.job_id)
+            connection.execute(outbox.delete().where(outbox.c.job_id == row.job_id, outbox.c.status != "pending"))
+            connection.execute(jobs.delete().where(jobs.c.job_id == row.job_id))
+
+    def _remember(self, connection: sa.Connection, user: str, project: str, job_id: str) -> None:
+        connection.execute(
+            deletions.insert().values(id=new_ulid(), user=user, project=project, job_id=job_id, at=self._database.now())
+        )
+
+    def _used(self, connection: sa.Connection, user: str, project: str) -> set[str]:
+        """Keys of the assets that a project's jobs still name."""
+        rows = connection.execute(
+            sa.select(jobs.c.request).where(jobs.c.user == user, jobs.c.project == project)
+        ).scalars()
+        given = [Request.model_validate_json(text).input for text in rows]
+        return {a.key for g in given for a in (g.source, g.avatar, g.photo) if isinstance(a, Asset)}
+
+    def _has_jobs(self, user: str, project: str) -> bool:
+        where = [jobs.c.user == user] + ([jobs.c.project == project] if project else [])
+        with self._database.reading() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(jobs).where(*where)).scalar_one() > 0
+
+    def _remove_artefacts(self, user: str, project: str) -> None:
+        prefix = paths.project_prefix(user, project) if project else paths.user_prefix(user)
+        shutil.rmtree(self._settings.artefacts_dir / prefix, ignore_errors=True)

@@ -1,0 +1,110 @@
+"""The adapter to DBOS, the engine of the queue: which queues and workflows there are, and how they are put in line.
+
+Everything here that takes a connection happens in the caller's transaction, so that a job's row and its workflow appear
+together or not at all.
+"""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from ugclab.jobs.database import Database
+from ugclab.jobs.schema import LIVE, jobs
+
+if TYPE_CHECKING:
+    from dbos import DBOSClient
+
+STAGES_VERSION = "stages-1"
+"""Raised when the stages of a job change so that a half-done one cannot go on: workers of another version let it be."""
+
+INGEST, JOBS, NOTIFY, LOOK = "ugclab-ingest", "ugclab-jobs", "ugclab-notify", "ugclab-look"
+"""Queues: fetching at once, the work itself, telling, and what somebody waits for at a page. A workflow each."""
+
+PRIORITY_OF_NOTICES = 10
+
+
+class Flow:
+    """Puts workflows in line and takes them out again."""
+
+    def __init__(self, database: Database, version: str = STAGES_VERSION) -> None:
+        self.database = database
+        self.version = version
+
+    @cached_property
+    def client(self) -> "DBOSClient":
+        """DBOS's own client over our connections; the tables are made first."""
+        from dbos import DBOSClient, DBOSPortableJSONSerializer
+
+        self.database.prepare()
+        return DBOSClient(
+            system_database_engine=self.database.engine,
+            serializer=DBOSPortableJSONSerializer(),
+            retry_connection_errors=False,
+            lazy=True,
+        )
+
+    def enqueue(
+        self,
+        connection: sa.Connection,
+        queue: str,
+        workflow_id: str,
+        *arguments: str | int,
+        priority: int = PRIORITY_OF_NOTICES,
+        delay_s: float = 0.0,
+    ) -> None:
+        """Put the queue's workflow in line, with a priority always: DBOS runs those without one before all others."""
+        options: dict[str, Any] = {
+            "workflow_name": queue,
+            "queue_name": queue,
+            "workflow_id": workflow_id,
+            "app_version": self.version,
+            "priority": priority,
+        }
+        if delay_s > 0:
+            options["delay_seconds"] = delay_s
+        self.client.enqueue_in_transaction(connection, options, *arguments)  # type: ignore[arg-type]
+
+    def cancel(self, workflow_id: str) -> None:
+        """Take a workflow out; one that runs stops at its next step, our own claim stops it sooner."""
+        self.client.cancel_workflow(workflow_id)
+
+    def forget(self, prefixes: list[str]) -> None:
+        """Stop and delete the workflows whose ids begin so: all of a job, or all deliveries of an event."""
+        if not prefixes:
+            return
+        found = self.client.list_workflows(workflow_id_prefix=prefixes, load_input=False, load_output=False)
+        if ids := [w.workflow_id for w in found]:
+            self.client.cancel_workflows(ids)
+            self.client.delete_workflows(ids)
+
+    def standing(self, connection: sa.Connection) -> list[sa.Row[Any]]:
+        """Live jobs with what DBOS says of their workflows: job_id, workflow_id, status, version.
+
+        Read from DBOS's own table, since both lie in one database: one statement instead of one a job.
+        """
+        theirs = sa.table(
+            "workflow_status",
+            sa.column("workflow_uuid"),
+            sa.column("status"),
+            sa.column("application_version"),
+            schema=None if self.database.is_sqlite else "dbos",
+        )
+        return list(
+            connection.execute(
+                sa.select(
+                    jobs.c.job_id,
+                    jobs.c.workflow_id,
+                    theirs.c.status,
+                    theirs.c.application_version.label("version"),
+                )
+                .join(theirs, theirs.c.workflow_uuid == jobs.c.workflow_id)
+                .where(jobs.c.state.in_(LIVE))
+                .where(
+                    sa.or_(
+                        theirs.c.status.not_in(("ENQUEUED", "PENDING", "DELAYED")),
+                        theirs.c.application_version != self.version,
+                    )
+                )
+            )
+        )

@@ -1,0 +1,86 @@
+"""What a worker's supervisor and its engine child say to each other: one JSON document a line, both ways."""
+
+from typing import Any, Literal
+
+from ugclab.errors import EngineError, UgclabError
+from ugclab.pipeline.plan import SwapRequest
+from ugclab.schema.base import Frozen
+from ugclab.schema.report import Measurement
+
+
+class Task(Frozen):
+    """A step to do. A child keeps what it knows of the job it worked on last, since its next step mostly follows."""
+
+    kind: Literal["task"] = "task"
+    number: int
+    job: str
+    step: Literal["analyse", "swap", "stitch", "preview"]
+    segment: int | None = None
+    at: str = ""
+    scope: str
+    request: SwapRequest
+
+
+class Cancel(Frozen):
+    """Stop the task of that number."""
+
+    kind: Literal["cancel"] = "cancel"
+    number: int
+
+
+class Said(Frozen):
+    """How far a task is; also a sign of life."""
+
+    kind: Literal["said"] = "said"
+    number: int
+    step: str
+    segment: int | None = None
+    done: int = 0
+    total: int = 0
+
+
+class Done(Frozen):
+    """What a task came to, and what it cost."""
+
+    kind: Literal["done"] = "done"
+    number: int
+    value: dict[str, Any]
+    measurements: tuple[Measurement, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Failed(Frozen):
+    """Why a task failed."""
+
+    kind: Literal["failed"] = "failed"
+    number: int
+    code: str
+    message: str
+    hint: str = ""
+
+    @classmethod
+    def of(cls, number: int, error: Exception) -> "Failed":
+        """Describe an error; one that is not ours keeps its type's name and nothing of its text's origin."""
+        if isinstance(error, UgclabError):
+            return cls(number=number, code=error.code, message=error.message, hint=error.hint)
+        return cls(
+            number=number,
+            code=UgclabError.code,
+            message=f"a fault of ours: {type(error).__name__}: {str(error)[:500]}",
+            hint="the worker's log has the rest; please report it",
+        )
+
+    def error(self) -> UgclabError:
+        """The error again, of its own class."""
+        return error_of(self.code, self.message, self.hint)
+
+
+def error_of(code: str, message: str, hint: str = "") -> UgclabError:
+    """Make the error that has this code; one of an unknown code is an engine's."""
+    pending: list[type[UgclabError]] = [UgclabError]
+    while pending:
+        kind = pending.pop()
+        if kind.code == code and (kind is not UgclabError or code == UgclabError.code):
+            return kind(message, hint=hint)
+        pending.extend(kind.__subclasses__())
+    return EngineError(message, hint=hint)
