@@ -20,7 +20,9 @@ def plugin_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     info = folder / "ugclab_tint-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ugclab-tint\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[ugclab.engines]\ntint = tests.engines.tint:ENGINES\n")
+    (info / "entry_points.txt").write_text(
+        "[ugclab.engines]\ntint = tests.engines.tint:ENGINES\nledger = tests.engines.ledger:ENGINES\n"
+    )
     return folder
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ugclab.entrypoints import models, options, terminal, wan_cli
+from ugclab.entrypoints import jobs_cli, models, options, terminal, wan_cli
 from ugclab.entrypoints.terminal import print_json
 from ugclab.errors import EngineUnavailable, UgclabError
 from ugclab.schema.job import FaceSelector, StitchMode, SwapOptions
@@ -35,6 +35,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(jobs_cli.submit)
+app.command()(jobs_cli.worker)
+app.add_typer(jobs_cli.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(wan_cli.app, name="wan")
 

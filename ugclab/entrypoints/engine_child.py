@@ -24,6 +24,7 @@ from ugclab.pipeline.steps import Progress, open_workshop
 from ugclab.pipeline.swap_job import SwapJob
 from ugclab.schema.base import to_fraction
 from ugclab.settings import Settings
+from ugclab.storage.opening import open_store
 
 
 class Child:
@@ -38,6 +39,7 @@ class Child:
         self._task: Task | None = None
         self._engines: dict[str, FaceEngine] = {}
         self._open = ExitStack()
+        self._mirror = open_store(settings) if settings.s3_bucket else None
         self._job: tuple[str, SwapJob] | None = None
 
     def listen(self, lines: BinaryIO) -> None:
@@ -100,6 +102,7 @@ class Child:
                 fresh=task.request.fresh,
                 engine=self._engines.get(task.request.engine),
                 scope=task.scope,
+                mirror=self._mirror,
             )
         )
         job = SwapJob(workshop, task.request)

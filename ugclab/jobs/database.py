@@ -3,6 +3,7 @@
 One SQLAlchemy engine serves both, so that a job's row and its workflow appear in one transaction.
 """
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -100,6 +101,7 @@ class Database:
     def _migrate(self, migrations: tuple[Callable[[sa.Connection], None], ...]) -> None:
         from dbos import DBOS
 
+        logging.getLogger("dbos").setLevel(logging.WARNING)  # a line for each of its hundred migrations otherwise
         with self._migrating() as connection:
             DBOS.migrate(self.url)  # idempotent, and has a lock of its own
             if self.is_sqlite:

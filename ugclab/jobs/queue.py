@@ -21,6 +21,9 @@ from ugclab.jobs.deletion import Deletion
 from ugclab.jobs.flow import INGEST, JOBS, Flow
 from ugclab.jobs.links import Links
 from ugclab.jobs.schema import LIVE, jobs, outbox
+from ugclab.media.source import check_file
+from ugclab.net.client import GuardedClient
+from ugclab.net.urls import read_url
 from ugclab.pipeline.plan import fixed_plan
 from ugclab.schema.ids import new_ulid
 from ugclab.schema.job import FaceTransformInput, JobState, JobView, Principal, Request
@@ -29,7 +32,7 @@ from ugclab.schema.report import Report
 from ugclab.settings import Settings
 from ugclab.storage import intake, paths
 from ugclab.storage.assets import stage
-from ugclab.storage.backend import open_store
+from ugclab.storage.opening import open_store
 from ugclab.storage.store import Store
 
 _POLL_S = 0.5
@@ -51,6 +54,11 @@ class Queue:
         return self._store or open_store(self.settings)
 
     @cached_property
+    def client(self) -> GuardedClient:
+        """What fetches and sends: never where it must not."""
+        return GuardedClient(self.settings.intake_hosts)
+
+    @cached_property
     def links(self) -> Links:
         """How results are given out."""
         return Links(self.settings, self.database, self.store)
@@ -67,14 +75,22 @@ class Queue:
 
     # in
 
-    def take_in(self, principal: Principal, project: str, path: Path, kind: str = "source") -> Asset:
-        """Check a file and copy it into the project: footage for kind "source", a picture for "avatar" and "photo".
+    def take_in(self, principal: Principal, project: str, path: Path, role: str = "source", name: str = "") -> Asset:
+        """Check a file and copy it into the project: footage as "source", a picture as "avatar" or "photo".
 
-        Raises InputError and its kin for what is no footage or picture, or is larger than the operator allows.
+        `name` is what a person calls it. Raises InputError and its kin for what is no footage or picture, or is larger
+        than the operator allows.
         """
-        checked = (intake.check_footage if kind == "source" else intake.check_picture)(path, self.settings)
+        check_file(path)
+        checked = (intake.check_footage if role == "source" else intake.check_picture)(path, self.settings)
         return stage(
-            self.store, path, user=principal.user, project=project, media_type=checked.media_type, info=checked.info
+            self.store,
+            path,
+            user=principal.user,
+            project=project,
+            media_type=checked.media_type,
+            info=checked.info,
+            name=name,
         )
 
     def submit(self, request: Request) -> JobView:
@@ -109,15 +125,15 @@ class Queue:
             registry.find(request.engine)
             self._engines.add(request.engine)
         if request.webhook_url:
-            intake.admit_webhook(request.webhook_url, self.settings)
+            read_url(request.webhook_url, self.client.allowed)
         own = paths.project_prefix(request.principal.user, request.project)
         changed: dict[str, Asset] = {}
         for name, value in _inputs(request.input).items():
             if isinstance(value, Asset):
                 if not value.key.startswith(own):
                     raise InputError(f"the {name} does not lie in the project", hint="upload it there first")
-            elif path := intake.admit(request.principal, value, self.settings):
-                changed[name] = self.take_in(request.principal, request.project, path, name)
+            elif intake.admit(request.principal, value, self.settings) == "path":
+                changed[name] = self.take_in(request.principal, request.project, Path(value).expanduser(), name)
         if (request.options.face.kind == "like") != (request.input.photo is not None):
             raise InputError("the face like:PHOTO needs a photo", hint="give one, or choose the face another way")
         return request.model_copy(update={"input": request.input.model_copy(update=changed)}) if changed else request

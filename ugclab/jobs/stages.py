@@ -96,19 +96,18 @@ class Stages:
                     made[name] = asset.model_dump(mode="json")
         return {"assets": made, "measurements": [_cost(cost.measurement("ingest"))]}
 
-    def _fetched(self, name: str, uri: str) -> Asset:
-        folder = self._work / f"in-{name}"
-        folder.mkdir(exist_ok=True)
-        path = intake.fetch(
+    def _fetched(self, role: str, uri: str) -> Asset:
+        arrived = intake.fetch(
             uri,
-            folder,
-            self._settings,
-            self._request.principal,
-            kind="source" if name == "source" else "avatar",
+            self._work / f"in-{role}",
+            principal=self._request.principal,
+            settings=self._settings,
+            client=self._queue.client,
+            kind="footage" if role == "source" else "picture",
             on_progress=lambda done, total: self.meter.at("ingest", None, done, total),
             cancelled=lambda: not self.meter.wanted(),
         )
-        return self._queue.take_in(self._request.principal, self._project, path, name)
+        return self._queue.take_in(self._request.principal, self._project, arrived.path, role, arrived.name)
 
     def with_assets(self, ingested: Mapping[str, Any]) -> FaceTransformInput:
         """The request's input with what was fetched in the place of its addresses."""

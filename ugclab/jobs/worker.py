@@ -19,7 +19,6 @@ from ugclab.jobs.notify import Notifier
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.sweep import Sweep
 from ugclab.jobs.workflows import Workflows
-from ugclab.net.client import GuardedClient
 from ugclab.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -58,8 +57,8 @@ class Worker:
         queue.database.prepare()
         queue.store.exists("probe")  # wrong credentials and missing buckets are known now, not in the first job
         lane = Lane(self._settings, "engine", self._slots)
-        client = GuardedClient(allowed_hosts=self._settings.intake_hosts)
-        workflows = Workflows(queue, lane, Notifier(queue.database, queue.flow, self._settings, client))
+        notifier = Notifier(queue.database, queue.flow, self._settings, queue.client)
+        workflows = Workflows(queue, lane, notifier)
         heartbeats = Heartbeats(queue.database)
         dbos = _launch(queue.database, self._version, identity.executor_id, workflows, self._slots)
         heartbeats.begin(identity.executor_id, self._version, self._slots, self._device)

@@ -33,7 +33,7 @@ from ugclab.schema.report import Measurement
 from ugclab.settings import Settings
 from ugclab.storage.artefacts import LOCAL_SCOPE, Artefact, Artefacts
 from ugclab.storage.local import LocalStore
-from ugclab.storage.store import file_sha256
+from ugclab.storage.store import Store, file_sha256
 from ugclab.weights import hub
 from ugclab.weights.catalog import CATALOG
 
@@ -136,13 +136,14 @@ def open_workshop(
     fresh: bool = False,
     engine: FaceEngine | None = None,
     scope: str = LOCAL_SCOPE,
+    mirror: Store | None = None,
 ) -> Iterator[Workshop]:
     """Find the engine, refuse it if it cannot run here, and open the project's artefacts. Raises EngineError."""
     kind = type(engine) if engine is not None else registry.find(name)
     if kind.info.name != name:
         raise InputError(f"engine '{kind.info.name}' was passed where '{name}' is asked for")
     registry.require(kind, settings)
-    with Artefacts(LocalStore(settings.artefacts_dir), settings.artefact_cap_mb, scope) as artefacts:
+    with Artefacts(LocalStore(settings.artefacts_dir), settings.artefact_cap_mb, scope, mirror=mirror) as artefacts:
         yield Workshop(settings, artefacts, kind, on_progress, cancelled, fresh, loaded=engine)
 
 

@@ -5,11 +5,15 @@ belongs to a project and goes with it. It appears by one rename, complete or
 not at all, is checked against its hashes whenever it is taken up again, and goes when the folder of artefacts outgrows
 its cap, the least recently used first. Whoever uses an artefact holds a shared lock on its `.lease` file; the kernel
 drops it with the process, so two processes may work, and be killed, at any time.
+
+Where the store is elsewhere, finished artefacts are copied there too: a machine that takes a job over finds what the
+dead one had finished.
 """
 
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
@@ -21,14 +25,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ugclab.errors import OutputError
+from ugclab.errors import OutputError, StoreError
 from ugclab.media.output import writing
 from ugclab.storage.local import LocalStore
-from ugclab.storage.store import file_sha256
+from ugclab.storage.store import Store, file_sha256
 
 LOCAL_SCOPE = "users/local/projects/default"
 """The project of whoever works at the command line."""
 
+MIRRORED = "metadata/artefacts"
+"""Folder of a project in the store where other machines find its artefacts."""
+
+_LOG = logging.getLogger(__name__)
 _LEASE, _MANIFEST, _WORK = ".lease", "manifest.json", "work"
 
 
@@ -50,8 +58,11 @@ class Artefact:
 class Artefacts:
     """One project's artefacts, in use until the `with` block ends; then the cap over all projects is enforced."""
 
-    def __init__(self, store: LocalStore, cap_mb: int, scope: str = LOCAL_SCOPE) -> None:
+    def __init__(
+        self, store: LocalStore, cap_mb: int, scope: str = LOCAL_SCOPE, *, mirror: Store | None = None
+    ) -> None:
         self._store = store
+        self._mirror = mirror
         self._scope = scope
         self._cap_bytes = cap_mb * 2**20
         self._held = ExitStack()
@@ -84,6 +95,40 @@ class Artefacts:
 
     def find(self, kind: str, key: str) -> Artefact | None:
         """Take up a finished artefact; None where there is none, or where its files are not what was written."""
+        return self._find_here(kind, key) or self._find_there(kind, key)
+
+    def _find_there(self, kind: str, key: str) -> Artefact | None:
+        """Take up what another machine finished."""
+        if self._mirror is None:
+            return None
+        try:
+            manifest = json.loads(self._mirror.read_bytes(self._away(kind, key, _MANIFEST)))
+            work = self.workspace()
+            for name, digest in manifest["files"].items():
+                (work / name).parent.mkdir(parents=True, exist_ok=True)
+                self._mirror.get_file(self._away(kind, key, name), work / name, sha256=digest)
+            return self._keep_here(kind, key, work, manifest["result"], replace=True)
+        except KeyError:
+            return None
+        except (StoreError, ValueError) as error:
+            _LOG.warning("artefact %s cannot be had from the store: %s", key[:12], error)
+            return None
+
+    def _copy_there(self, kind: str, key: str, artefact: Artefact) -> None:
+        """Copy an artefact out, its manifest last; without it the other machine would only do the work again."""
+        if self._mirror is None:
+            return
+        try:
+            manifest = json.loads((artefact.folder / _MANIFEST).read_bytes())
+            for name in (*manifest["files"], _MANIFEST):
+                self._mirror.put_file(self._away(kind, key, name), artefact.folder / name)
+        except StoreError as error:
+            _LOG.warning("artefact %s cannot be copied to the store: %s", key[:12], error)
+
+    def _away(self, kind: str, key: str, name: str) -> str:
+        return f"{self._scope}/{MIRRORED}/{kind}/{key}/{name}"
+
+    def _find_here(self, kind: str, key: str) -> Artefact | None:
         folder = self._store.path(f"{self._scope}/{kind}/{key}")
         lease = folder / _LEASE
         held = ExitStack()
@@ -108,6 +153,13 @@ class Artefacts:
         Where another process was faster its artefact is taken, unless `replace` is set. An old one that somebody is
         using stays, and then `work` itself serves this run. Raises DiskFull, OutputError.
         """
+        artefact = self._keep_here(kind, key, work, result, replace=replace)
+        self._copy_there(kind, key, artefact)
+        return artefact
+
+    def _keep_here(
+        self, kind: str, key: str, work: Path, result: Mapping[str, Any], *, replace: bool
+    ) -> Artefact:
         target = self._store.path(f"{self._scope}/{kind}/{key}")
         with writing(target):
             files = {p.relative_to(work).as_posix(): p for p in sorted(work.rglob("*")) if p.is_file()}
@@ -120,7 +172,7 @@ class Artefacts:
             (work / _MANIFEST).write_text(json.dumps(manifest, indent=1))
             (work / _LEASE).touch()
             target.parent.mkdir(parents=True, exist_ok=True)
-            if not replace and (faster := self.find(kind, key)):
+            if not replace and (faster := self._find_here(kind, key)):
                 return faster
             with self._locked():
                 if not target.exists() or self._discard(target):
@@ -128,7 +180,7 @@ class Artefacts:
                     # Taken up before the lock goes: another process's eviction would be faster than `find`.
                     self._held.enter_context(_shared_lock(target / _LEASE))
                     return Artefact(target, result)
-        return self.find(kind, key) or Artefact(work, result)
+        return self._find_here(kind, key) or Artefact(work, result)
 
     def evict(self) -> None:
         """Delete what crashed runs left, then the least recently used artefacts above the cap that nobody holds."""
