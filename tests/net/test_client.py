@@ -43,7 +43,7 @@ def assert_nothing_left(to: Path) -> None:
 def test_a_file_arrives_whole_over_tls(tmp_path: Path, certificates: Certificates) -> None:
     body = bytes(range(256)) * 2000
     data = answer(body=body, Content_Type="Video/MP4; x=y", Content_Disposition='attachment; filename="../a.mp4"')
-    seen: list[tuple[int, int | None]] = []
+    seen: list[tuple[int, int]] = []
     with site(saying(data), tls=certificates.server) as internet:
         got = fetch(
             internet.client(tls=certificates.client),

@@ -34,8 +34,8 @@ _NO_ACCESS = frozenset({401, 403, 404, 410})
 _PLAIN = frozenset({"", "identity", "aws-chunked", "binary", "none", "utf-8"})
 """Content codings that change nothing; the last ones are said by stores that repeat what an uploader claimed."""
 
-Progress = Callable[[int, int | None], None]
-"""Called with (bytes so far, bytes in all or None where the server does not say)."""
+Progress = Callable[[int, int], None]
+"""Called with (bytes so far, bytes in all, or 0 where the server does not say)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def _receive(response: _Response, to: Path, max_bytes: int, on_progress: Progres
                 raise too_much
             digest.update(chunk)
             out.write(chunk)
-            on_progress(done, total)
+            on_progress(done, total or 0)
         if not done:
             raise IntakeError(f"the file at {host} is empty", hint="upload it again, and give its new address")
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
