@@ -86,6 +86,10 @@ class GuardedClient:
         self._connect = connect
         self._tls = tls or ssl.create_default_context()
 
+    def check(self, url: str) -> None:
+        """Raise IntakeError for an address that can never be asked; nothing is resolved."""
+        read_url(url, self.allowed)
+
     def download(
         self,
         url: str,

@@ -1,0 +1,1 @@
+"""The durable queue: what is submitted is done, once, whatever dies."""
