@@ -83,6 +83,19 @@ def test_what_does_not_speak_tls_may_pass(tmp_path: Path) -> None:
             fetch(internet.client(), tmp_path / "x", f"https://{HOST}/")
 
 
+def test_a_handshake_that_never_ends(tmp_path: Path) -> None:
+    gone = threading.Event()
+
+    def silent(connection: socket.socket, head: bytes) -> None:
+        gone.wait(10)
+
+    with Server(silent) as server:
+        internet = Internet({HOST: [PUBLIC]}, {(PUBLIC, 443): server.port})
+        with pytest.raises(NetworkError):
+            fetch(internet.client(), tmp_path / "x", f"https://{HOST}/", deadline_s=0.3)
+        gone.set()
+
+
 @pytest.mark.parametrize(
     "addresses",
     [
@@ -134,6 +147,9 @@ def test_the_next_address_is_tried_where_one_refuses(tmp_path: Path) -> None:
         internet.names[HOST] = ["2606:4700::9", PUBLIC]
         fetch(internet.client(HOST), tmp_path / "x")
         assert internet.connected == [("2606:4700::9", 80), (PUBLIC, 80)]
+        internet.names[HOST] = ["2606:4700::9", "2606:4700::8", "2606:4700::7", "2606:4700::6", "2606:4700::5", PUBLIC]
+        fetch(internet.client(HOST), tmp_path / "x")  # a family that leads nowhere does not use up the tries
+        assert internet.connected[2:] == [("2606:4700::9", 80), (PUBLIC, 80)]
 
 
 def test_redirects_are_followed_three_times_and_checked_each(tmp_path: Path, certificates: Certificates) -> None:
@@ -279,6 +295,9 @@ def test_endless_headers_are_refused(line: bytes, tmp_path: Path) -> None:
         b"",
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        answer(Content_Length="9" * 5000),
+        answer("101 Switching Protocols", Upgrade="x", Connection="Upgrade", Content_Length=""),
+        answer(Content_Length="", Transfer_Encoding="gzip, chunked"),
         answer("500 Internal Server Error"),
         answer("503 Service Unavailable"),
         answer("429 Too Many Requests"),
@@ -300,7 +319,10 @@ def test_an_expired_address_is_said_to_be_one(status: str, tmp_path: Path) -> No
         assert "expired, is wrong, or needs a login" in str(refused(internet, tmp_path / "x"))
 
 
-@pytest.mark.parametrize("data", [answer("304 Not Modified"), answer("206 Partial Content", b"x"), answer("302 Found")])
+@pytest.mark.parametrize(
+    "data",
+    [answer("304 Not Modified"), answer("206 Partial Content", b"x"), answer("302 Found")],
+)
 def test_any_other_answer_is_none(data: bytes, tmp_path: Path) -> None:
     with site(saying(data)) as internet:
         assert "does not give the file" in str(refused(internet, tmp_path / "x"))

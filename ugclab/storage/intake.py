@@ -84,7 +84,7 @@ def admit(principal: Principal, uri: str, settings: Settings) -> Path | None:
         case "" if principal.trust == "local":
             if not uri or "\0" in uri:
                 raise IntakeError("there is no path", hint="give the path of a file, or an https:// address")
-            return Path(uri).expanduser()
+            return Path(uri)
         case "":
             raise IntakeError("a path of the server is not let in", hint="upload the file, or give an https:// address")
         case other:
@@ -113,7 +113,7 @@ def fetch(
     on_progress: Progress = lambda done, total: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Path:
-    """Bring the bytes here, into a folder that exists, under the name a person would call them; whole or not at all.
+    """Bring the bytes into a folder made for them, under the name a person would call them; whole or not at all.
 
     A local path stays where it is, and is what is returned. Admitted again first, since settings may have changed.
     Raises IntakeError, NetworkError for what may pass, StoreError for missing credentials, Cancelled, DiskFull,
