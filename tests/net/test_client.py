@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.loopback import PUBLIC, Certificates, Internet, Server, answer, make_certificates, saying, site
+from tests.net.test_urls import HOSTILE
 from ugclab.errors import Cancelled, IntakeError, NetworkError, OutputError
 from ugclab.net.client import Downloaded, GuardedClient
 from ugclab.net.transport import HEAD_BYTES
@@ -116,6 +117,16 @@ def test_a_public_name_of_a_closed_address_is_refused(addresses: list[str], tmp_
     with pytest.raises(IntakeError, match="not a host of the internet"):
         fetch(internet.client(), tmp_path / "x", f"https://{HOST}/")
     assert internet.connected == []
+
+
+@pytest.mark.parametrize("url", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_forms_reach_neither_the_name_service_nor_the_network(url: str, tmp_path: Path) -> None:
+    internet = Internet({HOST: ["127.0.0.1"]})
+    with pytest.raises(IntakeError):
+        fetch(internet.client(), tmp_path / "x", url)
+    with pytest.raises(IntakeError):
+        internet.client().post(url, b"{}", {}, timeout_s=5)
+    assert (internet.resolved, internet.connected) == ([], [])
 
 
 def test_a_name_that_changes_its_address_is_asked_once(tmp_path: Path, certificates: Certificates) -> None:
