@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.loopback import PUBLIC, Certificates, Internet, Server, answer, make_certificates, saying, site
+from tests.net.test_urls import HOSTILE
 from ugclab.errors import Cancelled, IntakeError, NetworkError, OutputError
 from ugclab.net.client import Downloaded, GuardedClient
 from ugclab.net.transport import HEAD_BYTES
@@ -43,7 +44,7 @@ def assert_nothing_left(to: Path) -> None:
 def test_a_file_arrives_whole_over_tls(tmp_path: Path, certificates: Certificates) -> None:
     body = bytes(range(256)) * 2000
     data = answer(body=body, Content_Type="Video/MP4; x=y", Content_Disposition='attachment; filename="../a.mp4"')
-    seen: list[tuple[int, int | None]] = []
+    seen: list[tuple[int, int]] = []
     with site(saying(data), tls=certificates.server) as internet:
         got = fetch(
             internet.client(tls=certificates.client),
@@ -83,6 +84,19 @@ def test_what_does_not_speak_tls_may_pass(tmp_path: Path) -> None:
             fetch(internet.client(), tmp_path / "x", f"https://{HOST}/")
 
 
+def test_a_handshake_that_never_ends(tmp_path: Path) -> None:
+    gone = threading.Event()
+
+    def silent(connection: socket.socket, head: bytes) -> None:
+        gone.wait(10)
+
+    with Server(silent) as server:
+        internet = Internet({HOST: [PUBLIC]}, {(PUBLIC, 443): server.port})
+        with pytest.raises(NetworkError):
+            fetch(internet.client(), tmp_path / "x", f"https://{HOST}/", deadline_s=0.3)
+        gone.set()
+
+
 @pytest.mark.parametrize(
     "addresses",
     [
@@ -103,6 +117,16 @@ def test_a_public_name_of_a_closed_address_is_refused(addresses: list[str], tmp_
     with pytest.raises(IntakeError, match="not a host of the internet"):
         fetch(internet.client(), tmp_path / "x", f"https://{HOST}/")
     assert internet.connected == []
+
+
+@pytest.mark.parametrize("url", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_forms_reach_neither_the_name_service_nor_the_network(url: str, tmp_path: Path) -> None:
+    internet = Internet({HOST: ["127.0.0.1"]})
+    with pytest.raises(IntakeError):
+        fetch(internet.client(), tmp_path / "x", url)
+    with pytest.raises(IntakeError):
+        internet.client().post(url, b"{}", {}, timeout_s=5)
+    assert (internet.resolved, internet.connected) == ([], [])
 
 
 def test_a_name_that_changes_its_address_is_asked_once(tmp_path: Path, certificates: Certificates) -> None:
@@ -134,6 +158,9 @@ def test_the_next_address_is_tried_where_one_refuses(tmp_path: Path) -> None:
         internet.names[HOST] = ["2606:4700::9", PUBLIC]
         fetch(internet.client(HOST), tmp_path / "x")
         assert internet.connected == [("2606:4700::9", 80), (PUBLIC, 80)]
+        internet.names[HOST] = ["2606:4700::9", "2606:4700::8", "2606:4700::7", "2606:4700::6", "2606:4700::5", PUBLIC]
+        fetch(internet.client(HOST), tmp_path / "x")  # a family that leads nowhere does not use up the tries
+        assert internet.connected[2:] == [("2606:4700::9", 80), (PUBLIC, 80)]
 
 
 def test_redirects_are_followed_three_times_and_checked_each(tmp_path: Path, certificates: Certificates) -> None:
@@ -279,6 +306,9 @@ def test_endless_headers_are_refused(line: bytes, tmp_path: Path) -> None:
         b"",
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        answer(Content_Length="9" * 5000),
+        answer("101 Switching Protocols", Upgrade="x", Connection="Upgrade", Content_Length=""),
+        answer(Content_Length="", Transfer_Encoding="gzip, chunked"),
         answer("500 Internal Server Error"),
         answer("503 Service Unavailable"),
         answer("429 Too Many Requests"),
@@ -300,7 +330,10 @@ def test_an_expired_address_is_said_to_be_one(status: str, tmp_path: Path) -> No
         assert "expired, is wrong, or needs a login" in str(refused(internet, tmp_path / "x"))
 
 
-@pytest.mark.parametrize("data", [answer("304 Not Modified"), answer("206 Partial Content", b"x"), answer("302 Found")])
+@pytest.mark.parametrize(
+    "data",
+    [answer("304 Not Modified"), answer("206 Partial Content", b"x"), answer("302 Found")],
+)
 def test_any_other_answer_is_none(data: bytes, tmp_path: Path) -> None:
     with site(saying(data)) as internet:
         assert "does not give the file" in str(refused(internet, tmp_path / "x"))

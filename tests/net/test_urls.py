@@ -155,4 +155,6 @@ def test_names_are_harmless(header: str, path: str, name: str) -> None:
 def test_names_are_cleaned() -> None:
     assert clean_name("a\u202egpj.exe\x1b[2J\0") == "agpj.exe[2J"
     assert clean_name("x" * 300 + ".mp4") == "x" * 116 + ".mp4"
+    assert clean_name("ü" * 300 + ".mp4") == "ü" * 58 + ".mp4"
+    assert clean_name("x." + "y" * 300) == "x." + "y" * 118
     assert clean_name("<script>.mp4") == "_script_.mp4"

@@ -2,6 +2,9 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +53,8 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
     """Do the same for a picture in memory; `name` is for messages."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours, just below
-            picture: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    with _explained(data, name):
+        picture = _open(data)
         if picture.width * picture.height > LARGEST_PICTURE_PX:
             raise AvatarError(f"{name} claims {picture.width}x{picture.height} pixels", hint="make it smaller")
         picture.draft("RGB", (LONGEST_SIDE_PX, LONGEST_SIDE_PX))  # a JPEG is decoded at the scale that is needed
@@ -61,11 +62,43 @@ def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
         picture = ImageOps.exif_transpose(picture)
         picture.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX), Image.Resampling.LANCZOS)
         return np.array(_to_srgb(picture, profile))
+
+
+@dataclass(frozen=True, slots=True)
+class PictureHead:
+    """What a picture says of itself before it is decoded."""
+
+    format: str
+    """Pillow's name: "JPEG", "PNG", …"""
+    width: int
+    height: int
+
+
+def read_head(data: bytes, name: str) -> PictureHead:
+    """Look at a picture in memory without decoding it. Raises AvatarError."""
+    with _explained(data, name):
+        picture = _open(data)
+        return PictureHead(picture.format or "", picture.width, picture.height)
+
+
+def _open(data: bytes) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limits are ours
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
+
+
+@contextmanager
+def _explained(data: bytes, name: str) -> Iterator[None]:
+    """Turn what Pillow says about a file into AvatarError."""
+    try:
+        yield
     except UnidentifiedImageError as error:
         if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
             raise AvatarError(f"{name} is a HEIC photo, which cannot be read here", hint="export it as JPEG") from error
         raise AvatarError(f"{name} is no picture that can be read", hint=_HINT) from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise AvatarError(f"{name} claims more pixels than can be read here", hint="make it smaller") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise AvatarError(f"{name} is damaged or incomplete ({error})", hint="download or export it again") from error
 
 

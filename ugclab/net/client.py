@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import httpcore2
@@ -34,8 +35,8 @@ _NO_ACCESS = frozenset({401, 403, 404, 410})
 _PLAIN = frozenset({"", "identity", "aws-chunked", "binary", "none", "utf-8"})
 """Content codings that change nothing; the last ones are said by stores that repeat what an uploader claimed."""
 
-Progress = Callable[[int, int | None], None]
-"""Called with (bytes so far, bytes in all or None where the server does not say)."""
+Progress = Callable[[int, int], None]
+"""Called with (bytes so far, bytes in all, or 0 where the server does not say)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,16 @@ class GuardedClient:
         self.allowed = AllowedHosts.parse(allowed_hosts)
         self._resolver = resolver
         self._connect = connect
-        self._tls = tls or ssl.create_default_context()
+        self._given_tls = tls
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """The system's authorities, and verification; reading them takes 40 ms."""
+        return self._given_tls or ssl.create_default_context()
+
+    def check(self, url: str) -> None:
+        """Raise IntakeError for an address that can never be asked; nothing is resolved."""
+        read_url(url, self.allowed)
 
     def download(
         self,
@@ -136,7 +146,8 @@ class GuardedClient:
             headers=list(sent.items()),
             content=body,
         )
-        with httpcore2.ConnectionPool(ssl_context=self._tls, max_connections=1, network_backend=backend) as pool:
+        tls = self._tls if target.scheme == "https" else None
+        with httpcore2.ConnectionPool(ssl_context=tls, max_connections=1, network_backend=backend) as pool:
             try:
                 response = pool.handle_request(request)
             except httpcore2.ProtocolError as error:
@@ -180,7 +191,7 @@ def _receive(response: _Response, to: Path, max_bytes: int, on_progress: Progres
                 raise too_much
             digest.update(chunk)
             out.write(chunk)
-            on_progress(done, total)
+            on_progress(done, total or 0)
         if not done:
             raise IntakeError(f"the file at {host} is empty", hint="upload it again, and give its new address")
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -102,7 +102,16 @@ def resolve(target: Target, ask: Resolve, limits: Limits) -> list[Address]:
                 hint="an operator can allow it by UGCLAB_INTAKE_HOSTS",
             )
         addresses.append(address)
-    return addresses[:MOST_ADDRESSES]
+    return _families_in_turn(addresses)[:MOST_ADDRESSES]
+
+
+def _families_in_turn(addresses: Sequence[Address]) -> list[Address]:
+    """In their order, but no family before the other has had its turn: one of them may lead nowhere."""
+    ranked: list[tuple[int, int, Address]] = []
+    for place, address in enumerate(addresses):
+        before = sum(1 for other in addresses[:place] if other.version == address.version)
+        ranked.append((before, place, address))
+    return [address for _, _, address in sorted(ranked)]
 
 
 class CheckedBackend(httpcore2.NetworkBackend):

@@ -19,6 +19,7 @@ from ugclab.net.addresses import DEFAULT_PORTS, Address, AllowedHosts, refusal
 LONGEST_URL = 8192
 """Presigned addresses with a session token reach 2,000 characters."""
 LONGEST_NAME = 120
+"""Bytes: a file system takes 255, and whoever writes the file may add to it."""
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -172,7 +173,7 @@ def clean_name(text: str) -> str:
     text = unicodedata.normalize("NFC", text.replace("\\", "/")).rstrip("/").rpartition("/")[2]
     kept = "".join(c for c in text if unicodedata.category(c)[0] not in "CZ" or c == " ")
     kept = re.sub(r'[<>:"|?*]', "_", kept).strip(" .")
-    if len(kept) <= LONGEST_NAME:
-        return kept
     stem, dot, suffix = kept.rpartition(".")
-    return stem[: LONGEST_NAME - 1 - len(suffix)] + dot + suffix if dot and len(suffix) < 10 else kept[:LONGEST_NAME]
+    tail = dot + suffix if stem and len(suffix.encode()) < 10 else ""
+    body = kept.removesuffix(tail).encode()[: LONGEST_NAME - len(tail.encode())]
+    return body.decode(errors="ignore") + tail
