@@ -1,7 +1,9 @@
 """What only a store of files can get wrong: links, full disks, folders in the way."""
 
 import errno
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -67,3 +69,22 @@ def test_what_cannot_be_deleted_is_said(store: LocalStore, monkeypatch: pytest.M
     monkeypatch.setattr("shutil.rmtree", refuse)
     with pytest.raises(StoreError, match="Permission denied"):
         store.delete_prefix("a")
+
+
+def test_what_is_deleted_while_it_is_listed_is_no_error(store: LocalStore) -> None:
+    stop = threading.Event()
+
+    def churn() -> None:
+        while not stop.is_set():
+            store.put_bytes("a/deep/er/x", b"x")
+            store.delete_prefix("a")
+
+    store.put_bytes("b/x", b"x")
+    with ThreadPoolExecutor(1) as pool:
+        churning = pool.submit(churn)
+        try:
+            for _ in range(200):
+                assert "b/x" in [stored.key for stored in store.list()]
+        finally:
+            stop.set()
+        churning.result()

@@ -1,6 +1,7 @@
 """A store on a local disk: objects are files below one folder, whole or absent."""
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -117,12 +118,13 @@ class LocalStore:
         """Finished objects under a folder, in order of their keys."""
         top = self.path(str(checked_folder(prefix))) if prefix else self.root
         found = []
-        for path in top.rglob("*"):
-            # A dot: not finished yet. What vanishes while we look is no longer there.
-            if not path.name.startswith(".") and path.is_file():
+        for folder, _, names in os.walk(top):  # it passes over what vanishes meanwhile
+            for name in names:
+                path = Path(folder, name)
                 with suppress(FileNotFoundError):
-                    key = path.relative_to(self.root).as_posix()
-                    found.append(Stored(key=key, size_bytes=path.stat().st_size))
+                    if not name.startswith("."):  # a dot: not finished yet
+                        key = path.relative_to(self.root).as_posix()
+                        found.append(Stored(key=key, size_bytes=path.stat().st_size))
         yield from sorted(found, key=lambda stored: stored.key.encode(errors="surrogateescape"))
 
     def delete_prefix(self, prefix: str) -> int:
