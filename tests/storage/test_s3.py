@@ -126,6 +126,21 @@ def test_the_bucket_is_in_the_path_where_an_endpoint_is_set(
     assert S3Store(BUCKET, "p").url("x", 60).partition("?")[0] == expected
 
 
+def test_what_is_sent_is_signed_with_its_hash(store: S3Store, moto: Any, big: Path) -> None:
+    """So that the server refuses what was damaged on the way, over https too."""
+    sent: list[str] = []
+    for name in ("PutObject", "UploadPart"):
+        moto.meta.events.register_first(
+            f"before-send.s3.{name}", lambda request, **_: sent.append(request.headers["X-Amz-Content-SHA256"])
+        )
+    store.put_bytes("x", b"abc")
+    store.put_file("big", big)
+    hashes = [digest.decode() if isinstance(digest, bytes) else digest for digest in sent]
+    part = hashlib.sha256(bytes(8 << 20)).hexdigest()
+    last = hashlib.sha256(bytes(1 << 20)).hexdigest()
+    assert sorted(hashes) == sorted([hashlib.sha256(b"abc").hexdigest(), part, part, last])
+
+
 def test_what_is_typed_by_its_suffix(store: S3Store, moto: Any) -> None:
     for key, expected in {"a.MP4": "video/mp4", "b.json": "application/json", "c": "application/octet-stream"}.items():
         store.put_bytes(key, b"x")
