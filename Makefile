@@ -22,7 +22,7 @@ test: $(VENV)/.dev models ## the quick tests
 	$(PYTEST) -m "not slow and not gpu and not network" -rs
 
 .PHONY: test-heavy
-test-heavy: $(VENV)/.dev models ## the slow tests, and those that need a GPU where there is one
+test-heavy: $(VENV)/.dev models rclone ## the slow tests, and those that need a GPU where there is one
 	$(PYTEST) -m "slow or gpu" -rs
 
 .PHONY: check
@@ -50,6 +50,10 @@ clean: ## remove everything that was made here; model files in the cache stay
 .PHONY: models
 models: $(VENV)/.dev
 	@$(BIN)/python -m ugclab models pull --quiet || echo "the tests that need model files will skip, and say so"
+
+.PHONY: rclone
+rclone: $(VENV)/.dev
+	@$(BIN)/python -m tests.storage.rclone || echo "the tests against a real S3 server will skip, and say so"
 
 $(VENV)/.python:
 	@for name in python3.11 python3.12 python3; do \

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 COMMANDS = (
     *("", "swap", "demo", "probe", "plan", "preview", "engines", "doctor"),
     *("models", "models list", "models pull", "models verify"),
+    *("store", "store ls", "store rm", "store url"),
 )
 PARTS = ("engines", "settings", "exit codes")
 

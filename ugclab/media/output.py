@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,17 +17,37 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Raises DiskFull and OutputError for what the system says about writing.
     """
+    with unfinished(path) as part:
+        yield part
+        finish(part, path)
+
+
+@contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """Give a hidden name beside `path` to write to; it is gone after the block unless `finish` renamed it."""
     check_folder(path)
     temporary = path.with_name(f".{path.stem[:80]}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
         with writing(path, temporary):
             yield temporary
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            temporary.replace(path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def finish(part: Path, path: Path) -> None:
+    """Make a fully written file `path`, in one step and on the disk."""
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def leftovers(path: Path) -> Iterator[Path]:
+    """What is being written for `path`, or was when a process died."""
+    name = re.compile(rf"\.{re.escape(path.stem[:80])}\.[0-9a-f]{{8}}\.part{re.escape(path.suffix)}")
+    for other in path.parent.glob(".*"):
+        if name.fullmatch(other.name):
+            yield other
 
 
 def check_folder(path: Path) -> None:
