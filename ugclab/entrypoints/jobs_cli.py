@@ -294,7 +294,7 @@ def worker(
     from ugclab.settings import Settings
 
     settings = Settings()
-    logs.configure(json=settings.log_json, stream=sys.stderr)
+    logs.configure(json=settings.log_json, stream=sys.stderr, secrets=[settings.webhook_secret])
     running = Worker(settings, slots=slots)
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -23,7 +23,6 @@ from ugclab.jobs.links import Links
 from ugclab.jobs.schema import LIVE, jobs, outbox
 from ugclab.media.source import check_file
 from ugclab.net.client import GuardedClient
-from ugclab.net.urls import read_url
 from ugclab.pipeline.plan import fixed_plan
 from ugclab.schema.ids import new_ulid
 from ugclab.schema.job import FaceTransformInput, JobState, JobView, Principal, Request
@@ -75,11 +74,10 @@ class Queue:
 
     # in
 
-    def take_in(self, principal: Principal, project: str, path: Path, role: str = "source", name: str = "") -> Asset:
+    def take_in(self, principal: Principal, project: str, path: Path, role: str = "source") -> Asset:
         """Check a file and copy it into the project: footage as "source", a picture as "avatar" or "photo".
 
-        `name` is what a person calls it. Raises InputError and its kin for what is no footage or picture, or is larger
-        than the operator allows.
+        Raises InputError and its kin for what is no footage or picture, or is larger than the operator allows.
         """
         check_file(path)
         checked = (intake.check_footage if role == "source" else intake.check_picture)(path, self.settings)
@@ -90,7 +88,6 @@ class Queue:
             project=project,
             media_type=checked.media_type,
             info=checked.info,
-            name=name,
         )
 
     def submit(self, request: Request) -> JobView:
@@ -125,15 +122,15 @@ class Queue:
             registry.find(request.engine)
             self._engines.add(request.engine)
         if request.webhook_url:
-            read_url(request.webhook_url, self.client.allowed)
+            intake.admit_webhook(request.webhook_url, self.settings)
         own = paths.project_prefix(request.principal.user, request.project)
         changed: dict[str, Asset] = {}
         for name, value in _inputs(request.input).items():
             if isinstance(value, Asset):
                 if not value.key.startswith(own):
                     raise InputError(f"the {name} does not lie in the project", hint="upload it there first")
-            elif intake.admit(request.principal, value, self.settings) == "path":
-                changed[name] = self.take_in(request.principal, request.project, Path(value).expanduser(), name)
+            elif path := intake.admit(request.principal, value, self.settings):
+                changed[name] = self.take_in(request.principal, request.project, path.expanduser(), name)
         if (request.options.face.kind == "like") != (request.input.photo is not None):
             raise InputError("the face like:PHOTO needs a photo", hint="give one, or choose the face another way")
         return request.model_copy(update={"input": request.input.model_copy(update=changed)}) if changed else request

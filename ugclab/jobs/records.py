@@ -203,7 +203,7 @@ def _post(
             job_id=notification.job_id,
             attempt=attempt,
             url=url,
-            payload=notification.model_dump_json(),
+            payload=notification.body().decode(),
             status="pending" if url else "none",
             created_at=database.now(),
         )

@@ -97,17 +97,19 @@ class Stages:
         return {"assets": made, "measurements": [_cost(cost.measurement("ingest"))]}
 
     def _fetched(self, role: str, uri: str) -> Asset:
-        arrived = intake.fetch(
+        folder = self._work / f"in-{role}"
+        folder.mkdir(exist_ok=True)
+        path = intake.fetch(
             uri,
-            self._work / f"in-{role}",
-            principal=self._request.principal,
-            settings=self._settings,
+            folder,
+            self._settings,
+            self._request.principal,
+            kind="source" if role == "source" else "avatar",
             client=self._queue.client,
-            kind="footage" if role == "source" else "picture",
             on_progress=lambda done, total: self.meter.at("ingest", None, done, total),
             cancelled=lambda: not self.meter.wanted(),
         )
-        return self._queue.take_in(self._request.principal, self._project, arrived.path, role, arrived.name)
+        return self._queue.take_in(self._request.principal, self._project, path, role)
 
     def with_assets(self, ingested: Mapping[str, Any]) -> FaceTransformInput:
         """The request's input with what was fetched in the place of its addresses."""

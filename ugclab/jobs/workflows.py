@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ugclab.errors import Cancelled, UgclabError
@@ -111,7 +112,7 @@ class Workflows:
         swaps = [s["index"] for s in analysed["value"]["plan"]["segments"] if s["action"] == "swap"]
         frames = {int(index): count for index, count in analysed["value"]["frames"].items()}
         stages.meter.plan({index: frames.get(index, 0) for index in swaps})
-        swapped = [_step("swap", index, stages, lambda index=index: stages.swap(index)) for index in swaps]
+        swapped = [_step("swap", index, stages, partial(stages.swap, index)) for index in swaps]
         stitched = _step("stitch", None, stages, stages.stitch)
 
         def publish() -> Result:

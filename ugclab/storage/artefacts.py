@@ -157,9 +157,7 @@ class Artefacts:
         self._copy_there(kind, key, artefact)
         return artefact
 
-    def _keep_here(
-        self, kind: str, key: str, work: Path, result: Mapping[str, Any], *, replace: bool
-    ) -> Artefact:
+    def _keep_here(self, kind: str, key: str, work: Path, result: Mapping[str, Any], *, replace: bool) -> Artefact:
         target = self._store.path(f"{self._scope}/{kind}/{key}")
         with writing(target):
             files = {p.relative_to(work).as_posix(): p for p in sorted(work.rglob("*")) if p.is_file()}
