@@ -174,6 +174,17 @@ def test_deleting_a_user_leaves_no_version_no_marker_and_no_upload(moto: Any) ->
     assert [u["Key"] for u in moto.list_multipart_uploads(Bucket=BUCKET)["Uploads"]] == ["ours/users/ab/3"]
 
 
+def test_an_upload_that_ends_while_its_folder_is_deleted(store: S3Store, moto: Any) -> None:
+    upload = moto.create_multipart_upload(Bucket=BUCKET, Key="a/x")
+
+    def end(**_: object) -> None:
+        connect().abort_multipart_upload(Bucket=BUCKET, Key="a/x", UploadId=upload["UploadId"])
+
+    moto.meta.events.register("before-call.s3.AbortMultipartUpload", end)
+    assert store.delete_prefix("a") == 0
+    assert "Uploads" not in moto.list_multipart_uploads(Bucket=BUCKET)
+
+
 @pytest.mark.slow
 def test_more_objects_are_deleted_than_one_request_takes(store: S3Store) -> None:
     for number in range(1003):

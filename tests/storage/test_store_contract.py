@@ -146,6 +146,8 @@ def test_a_prefix_is_deleted_and_nothing_beside_it(store: Store) -> None:
     assert store.delete_prefix("users/a/") == 2
     assert [s.key for s in store.list()] == ["users/a.txt", "users/ab/3"]
     assert store.delete_prefix("users/a") == 0
+    assert store.delete_prefix("users/a.txt/") == 0
+    assert store.exists("users/a.txt")
     assert store.delete_prefix("users/a.txt") == 1
     assert store.delete_prefix("users") == 1
     assert list(store.list()) == []

@@ -132,13 +132,14 @@ class LocalStore:
         top = self.path(str(checked_folder(prefix)))
         count = 0
         try:
-            for path in leftovers(top):
-                path.unlink(missing_ok=True)
-            if top.is_file():
-                top.unlink(missing_ok=True)
-                count = 1
+            if not prefix.endswith("/"):
+                for path in leftovers(top):
+                    path.unlink(missing_ok=True)
+                if top.is_file():
+                    top.unlink(missing_ok=True)
+                    count = 1
             for _ in range(_SWEEPS):
-                if not top.exists():
+                if not top.is_dir():
                     break
                 count += sum(1 for _ in self.list(prefix))
                 shutil.rmtree(top, ignore_errors=True)

@@ -54,9 +54,13 @@ class S3Store:
         The file is read twice, once for the hash that goes ahead as metadata. What is sent is hashed on its way: where
         that differs the upload is aborted, and nothing appears.
         """
-        where = self._where(key)
+        checked_key(key)
         digest = file_sha256(path)
         check_digest(path.name, digest, sha256)
+        return self._put(key, path, digest)
+
+    def _put(self, key: str, path: Path, digest: str) -> Stored:
+        where = self._where(key)
         stored = Stored(key=key, size_bytes=path.stat().st_size, sha256=digest)
         if self._find(key) == stored:
             return stored
@@ -67,8 +71,9 @@ class S3Store:
 
     def put_content(self, folder: str, path: Path, *, suffix: str = "") -> Stored:
         """Upload a local file under the name of its hash."""
+        top = checked_folder(folder)
         digest = file_sha256(path)
-        return self.put_file(f"{checked_folder(folder)}/{digest}{suffix}", path, sha256=digest)
+        return self._put(f"{top}/{digest}{suffix}", path, digest)
 
     def put_bytes(self, key: str, data: bytes) -> Stored:
         """Upload bytes."""
@@ -144,7 +149,8 @@ class S3Store:
 
     def delete_prefix(self, prefix: str) -> int:
         """Delete one object, or a folder: objects, their old versions, and uploads that were never finished."""
-        name = self._root + str(checked_folder(prefix))
+        # Without a slash an object may be meant: then the listings hold neighbours, "users/ab" besides "users/a".
+        name = f"{self._root}{checked_folder(prefix)}" + "/" * prefix.endswith("/")
         self._abort_uploads(name)
         versions = [
             (item["Key"], item["VersionId"])
@@ -166,15 +172,17 @@ class S3Store:
         return sum(_under(name, key) for key in found)
 
     def _abort_uploads(self, name: str) -> None:
+        from botocore.exceptions import ClientError
+
         for item in self._pages("list_multipart_uploads", name, "Uploads"):
-            if _under(name, item["Key"]):
+            if not _under(name, item["Key"]):
+                continue
+            with translated(self.bucket, item["Key"]):
                 try:
-                    with translated(self.bucket, item["Key"]):
-                        self._client.abort_multipart_upload(
-                            Bucket=self.bucket, Key=item["Key"], UploadId=item["UploadId"]
-                        )
-                except KeyError:
-                    pass
+                    self._client.abort_multipart_upload(Bucket=self.bucket, Key=item["Key"], UploadId=item["UploadId"])
+                except ClientError as error:
+                    if code_of(error) != "NoSuchUpload":  # it ended meanwhile
+                        raise
 
     def _pages(self, operation: str, prefix: str, *fields: str) -> Iterator[Any]:
         """What a listing holds; nothing where the server does not know that listing."""
@@ -291,4 +299,4 @@ def _recorded(answer: Any) -> str:
 
 
 def _under(name: str, key: str) -> bool:
-    return key == name or key.startswith(name + "/")
+    return key == name or key.startswith(name.removesuffix("/") + "/")
