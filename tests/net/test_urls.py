@@ -74,6 +74,12 @@ def test_hostile_forms_are_refused(url: str) -> None:
     assert caught.value.__cause__ is None
 
 
+def test_a_password_in_an_address_is_said_to_be_one() -> None:
+    for name in ("userinfo", "password"):
+        with pytest.raises(IntakeError, match="user name or password"):
+            read_url(HOSTILE[name], NOBODY)
+
+
 @pytest.mark.parametrize(
     ("url", "host", "port", "path"),
     [

@@ -317,6 +317,7 @@ def test_a_file_above_the_size_is_not_read(footage: Path, tmp_path: Path, monkey
         (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "web page"),
         (b"v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n", "no video"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "photo"),
+        (b"\0\0\0\x18ftypjp2 \nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n", "photo"),
         (b"\x89PNG\r\n\x1a\n", "no video"),
         (b"just text", "no video"),
         (b"", "is empty"),
@@ -339,9 +340,9 @@ def test_a_container_in_name_only(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(5000))
     with pytest.raises(MediaError):
         intake.check_footage(tmp_path / "a.mp4", limits(tmp_path))
-    stream = make_clip(tmp_path / "b.ts", frames=12, sounds=()).read_bytes()
-    (tmp_path / "b.mp4").write_bytes(b"\0\0\0\x08free" + stream)
-    with pytest.raises(MediaError):
+    stream = make_clip(tmp_path / "b.ts", frames=60, size=(640, 360), sounds=()).read_bytes()
+    (tmp_path / "b.mp4").write_bytes(b"\x1a\x45\xdf\xa3" + bytes(184) + stream)  # FFmpeg finds the stream in it
+    with pytest.raises(MediaError, match="begins as mkv, and is something else"):
         intake.check_footage(tmp_path / "b.mp4", limits(tmp_path))
 
 

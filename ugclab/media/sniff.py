@@ -12,8 +12,9 @@ from ugclab.media.source import check_file
 
 HEAD_BYTES = 4096
 
-_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
-_PHOTO_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif"}
+_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"wide"}
+"""What MP4 and QuickTime begin with; of rarer ones FFmpeg is not sure enough to look no further."""
+_PHOTO_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis", b"jxl ", b"jp2 ", b"jpx "}
 _TS_PACKETS = ((0, 188), (4, 192), (0, 204))
 """Offset of the first sync byte and size of a packet: broadcast, Blu-ray and AVCHD, with error correction."""
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<MPD", b"[playlist]", b"[Reference]")

@@ -149,7 +149,7 @@ def check_footage(path: Path, settings: Settings) -> Checked:
     info = probe(path)
     if container.demuxer not in info.container.split(","):
         raise MediaError(
-            f"{path.name} is a {container.suffix[1:]} at its beginning and something else after it",
+            f"{path.name} begins as {container.suffix[1:]}, and is something else",
             hint="convert it to MP4 with H.264",
         )
     _check_pixels(path, info.width, info.height, settings.max_source_px)
