@@ -2,7 +2,8 @@
 
 Where the folder `UGCLAB_TEST_LEDGER` is set, each call appends a line to `ledger.jsonl` there. A file `crash-<step>`
 there kills the process once, in the middle of that step; `hang-<step>` makes it say nothing more, once; `fail-<step>`
-raises the error whose code it holds, as often as it has lines. `slow` holds the seconds each frame takes.
+raises the error whose code it holds, as often as it has lines. `slow` holds the seconds each frame takes, and after a
+space the time before which segments are not slow.
 """
 
 import json
@@ -65,12 +66,10 @@ class Ledger:
         """Darken."""
         what = f"{segment.source.path.name} {segment.range} {segment.options.seed}"
         note("swap-begin", what)
-        pause = float(words("slow") or 0)
         for number, frame in enumerate(frames):
             if number == 3:
                 obey("swap")
-            if pause:
-                time.sleep(pause)
+            dawdle(segment.range)
             frame.y[:] = frame.y // 8 * 7
             frame.swapped = True
             yield frame
@@ -89,6 +88,13 @@ def words(name: str) -> str:
     with suppress(OSError):
         return (place / name).read_text() if place else ""
     return ""
+
+
+def dawdle(part: TimeRange) -> None:
+    """Take as long for a frame as the test says, in segments that begin no earlier than it says."""
+    pause, _, start = words("slow").partition(" ")
+    if pause and part.start >= float(start or 0):
+        time.sleep(float(pause))
 
 
 def note(what: str, about: str) -> None:

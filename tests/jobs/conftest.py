@@ -104,6 +104,10 @@ class Home:
         lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         return [line for line in lines if line["what"].startswith(what)]
 
+    def pace(self, pause_s: float, from_s: float = 0) -> None:
+        """Let every frame take so long, in segments that begin at `from_s` or later; running ones follow at once."""
+        (self.ledger / "slow").write_text(f"{pause_s} {from_s}")
+
     def kill(self, process: subprocess.Popen[bytes], number: int = signal.SIGKILL) -> None:
         """Send a signal to one of our workers; a killed one is waited for."""
         process.send_signal(number)

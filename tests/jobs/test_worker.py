@@ -53,12 +53,13 @@ def test_a_second_job_of_the_project_reuses_segments(home: Home) -> None:
 
 
 def test_a_killed_worker_is_taken_over_where_it_stopped(home: Home) -> None:
-    (home.ledger / "slow").write_text("0.1")
-    job_id = home.queue.submit(home.request()).job_id
     first = home.worker()
-    home.until(lambda: len(home.lines("swap-begin")) == 2)  # it works on the second segment
+    home.pace(1, 1.2)
+    job_id = home.queue.submit(home.request()).job_id
+    home.until(lambda: len(home.lines("swap-begin")) == 2)
     home.worker()
     home.kill(first)
+    home.pace(0)
     job = home.succeeded(job_id)
     assert job.recoveries == 1
     swaps = [line["about"] for line in home.lines("swap-begin")]
@@ -68,11 +69,12 @@ def test_a_killed_worker_is_taken_over_where_it_stopped(home: Home) -> None:
 
 
 def test_a_restarted_worker_goes_on_at_once(home: Home) -> None:
-    (home.ledger / "slow").write_text("0.1")
+    home.pace(1, 1.2)
     job_id = home.queue.submit(home.request()).job_id
     first = home.worker()
     home.until(lambda: len(home.lines("swap-begin")) == 2)
     home.kill(first)
+    home.pace(0)
     home.worker()
     home.succeeded(job_id)
     assert len(home.lines("swap-begin")) == 3
@@ -80,11 +82,12 @@ def test_a_restarted_worker_goes_on_at_once(home: Home) -> None:
 
 
 def test_a_frozen_worker_loses_its_job_and_does_no_harm(home: Home) -> None:
-    (home.ledger / "slow").write_text("0.1")
-    job_id = home.queue.submit(home.request(webhook_url="https://127.0.0.1/hook")).job_id
+    home.pace(1)
+    job_id = home.queue.submit(home.request(webhook_url="https://hooks.invalid/x")).job_id
     frozen = home.worker()
     home.until(lambda: len(home.lines("swap-begin")) == 1)
     home.kill(frozen, signal.SIGSTOP)
+    home.pace(0)
     home.worker()
     job = home.succeeded(job_id)
     assert job.recoveries == 1
@@ -141,12 +144,12 @@ def test_a_retry_goes_on_from_the_failed_stage(home: Home) -> None:
 
 
 def test_cancelling_a_running_job_stops_it_at_once(home: Home) -> None:
-    (home.ledger / "slow").write_text("0.2")
+    home.pace(1)
     home.worker()
     job_id = home.queue.submit(home.request()).job_id
     home.until(lambda: home.lines("swap-begin"))
     home.queue.cancel(job_id, ME)
-    (home.ledger / "slow").write_text("0")
+    home.pace(0)
     after = home.succeeded(home.queue.submit(home.request(options={"seed": 9})).job_id)
     assert after.output is not None
     assert home.queue.get(job_id, ME).status is JobState.CANCELLED
@@ -154,14 +157,14 @@ def test_cancelling_a_running_job_stops_it_at_once(home: Home) -> None:
 
 
 def test_deleting_a_running_job_leaves_nothing(home: Home) -> None:
-    (home.ledger / "slow").write_text("0.1")
+    home.pace(1)
     home.worker()
     job_id = home.queue.submit(home.request()).job_id
     home.until(lambda: home.lines("swap-begin"))
     home.queue.delete_user("ann", ME)
     with pytest.raises(JobNotFound):
         home.queue.get(job_id, ME)
-    (home.ledger / "slow").write_text("0")
+    home.pace(0)
     other = home.queue.submit(home.request(project="after"))
     home.succeeded(other.job_id)
     assert {s.key.split("/")[3] for s in home.queue.store.list("users/ann")} == {"after"}
@@ -181,7 +184,7 @@ def test_sigterm_lets_the_running_job_end(home: Home) -> None:
 
 
 def test_sigterm_without_grace_hands_the_job_over(home: Home) -> None:
-    (home.ledger / "slow").write_text("0.2")
+    home.pace(1)
     worker = home.worker("--grace", "0")
     job_id = home.queue.submit(home.request()).job_id
     home.until(lambda: home.lines("swap-begin"))
@@ -189,13 +192,13 @@ def test_sigterm_without_grace_hands_the_job_over(home: Home) -> None:
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0, home.log()
     assert not any(os.path.exists(f"/proc/{pid}") for pid in children)  # noqa: PTH110
-    (home.ledger / "slow").write_text("0")
+    home.pace(0)
     home.worker()
     home.succeeded(job_id)
 
 
 def test_a_job_that_kills_its_workers_is_poison(home: Home) -> None:
-    (home.ledger / "slow").write_text("5")
+    home.pace(1)
     job_id = home.queue.submit(home.request()).job_id
     for number in range(3):
         worker = home.worker(UGCLAB_POISON_LIMIT="1")
@@ -211,19 +214,20 @@ def test_a_job_that_kills_its_workers_is_poison(home: Home) -> None:
     job = home.finished(job_id)
     assert job.error is not None
     assert job.error.code == "poison"
-    (home.ledger / "slow").write_text("0")
+    home.pace(0)
     home.queue.retry(job_id, ME)
     home.succeeded(job_id)
 
 
 def test_an_upgrade_in_the_middle_of_a_job(home: Home) -> None:
-    (home.ledger / "slow").write_text("0.1")
+    home.pace(1)
     job_id = home.queue.submit(home.request()).job_id
     waiting = home.queue.submit(home.request(options={"seed": 7})).job_id
     old = home.worker()
     home.until(lambda: len(home.lines("swap-begin")) == 1)
     newer = _start_version(home, "stages-2")
     old.send_signal(signal.SIGTERM)
+    home.pace(0)
     assert old.wait(60) == 0
     assert home.queue.get(job_id, ME).status is JobState.SUCCEEDED  # the old one drained
     home.succeeded(waiting)  # the new one took the rest
@@ -231,12 +235,13 @@ def test_an_upgrade_in_the_middle_of_a_job(home: Home) -> None:
 
 
 def test_a_new_version_takes_over_from_a_dead_old_one(home: Home) -> None:
-    (home.ledger / "slow").write_text("0.1")
+    home.pace(1, 1.2)
     job_id = home.queue.submit(home.request()).job_id
     old = home.worker()
     home.until(lambda: len(home.lines("swap-begin")) == 2)
     _start_version(home, "stages-2")
     home.kill(old)
+    home.pace(0)
     home.succeeded(job_id)
     assert len(home.lines("swap-begin")) == 3  # the finished segment is taken up
 
@@ -245,7 +250,10 @@ def _start_version(home: Home, version: str) -> object:
     """A worker of another version of the stages."""
     import subprocess
 
-    code = f"from ugclab.settings import Settings; from ugclab.jobs.worker import Worker; Worker(Settings(), version={version!r}).run()"
+    code = (
+        "from ugclab.settings import Settings\nfrom ugclab.jobs.worker import Worker\n"
+        f"Worker(Settings(), version={version!r}).run()"
+    )
     with (home.settings.data_dir / "worker.log").open("ab") as out:
         process = subprocess.Popen([sys.executable, "-c", code], env=home.environment, stdout=out, stderr=out)
     home.processes.append(process)

@@ -31,6 +31,7 @@ from ugclab.net.urls import clean_name, read_url
 from ugclab.schema.job import Principal
 from ugclab.schema.media import MediaInfo
 from ugclab.settings import Settings
+from ugclab.storage.s3 import connect
 
 Kind = Literal["source", "avatar"]
 """Footage, or a photo."""
@@ -126,7 +127,7 @@ def fetch(
     if uri.strip().lower().startswith("s3:"):
         bucket, key = _place(uri, settings)
         limits = Limits.within(timeout_s, cancelled)
-        _receive_s3(bucket, key, to, max_bytes, connect_s3 or _connect_s3, limits, on_progress)
+        _receive_s3(bucket, key, to, max_bytes, connect_s3 or connect, limits, on_progress)
         name = clean_name(key)
     else:
         client = client or GuardedClient(settings.intake_hosts)
@@ -276,21 +277,3 @@ def _explained(bucket: str, key: str) -> Iterator[None]:
         raise NetworkError(
             f"the store of {bucket} does not answer ({type(error).__name__})", hint="try again later"
         ) from error
-
-
-def _connect_s3(bucket: str) -> Any:
-    """A client by the ordinary AWS environment variables."""
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client(
-        "s3",
-        config=Config(
-            signature_version="s3v4",
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            connect_timeout=10,
-            read_timeout=30,
-            s3={"addressing_style": "path"},
-        ),
-    )
