@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,25 +33,25 @@ class Postgres:
 
     @classmethod
     @contextmanager
-    def started(cls, folder: Path) -> "Iterator[Postgres]":
-        """Make a cluster and start its server; stop it at the end."""
+    def started(cls) -> "Iterator[Postgres]":
+        """Make a cluster and start its server; stop it at the end. Not in pytest's folders: those are one user's."""
         if not program("initdb") or not program("pg_ctl"):
             pytest.skip("no Postgres here: apt-get install postgresql")
         user = "postgres" if os.getuid() == 0 else None
+        folder = Path(tempfile.mkdtemp(prefix="ugclab-postgres-"))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         server = cls(port, folder / "cluster", user)
         if user:
-            for part in (folder, *folder.parents[:3]):
-                part.chmod(part.stat().st_mode | 0o055)
             shutil.chown(folder, user)
-        server.run("initdb", "-D", str(server.folder), "-U", "test", "--auth=trust", "--no-sync", "-E", "UTF8")
-        server.start()
         try:
+            server.run("initdb", "-D", str(server.folder), "-U", "test", "--auth=trust", "--no-sync", "-E", "UTF8")
+            server.start()
             yield server
+            server.stop()  # before its folder goes
         finally:
-            server.stop()
+            shutil.rmtree(folder, ignore_errors=True)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""

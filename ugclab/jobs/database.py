@@ -6,6 +6,7 @@ One SQLAlchemy engine serves both, so that a job's row and its workflow appear i
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,28 +103,41 @@ class Database:
         from dbos import DBOS
 
         logging.getLogger("dbos").setLevel(logging.WARNING)  # a line for each of its hundred migrations otherwise
-        with self._migrating() as connection:
-            DBOS.migrate(self.url)  # idempotent, and has a lock of its own
-            if self.is_sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            if not sa.inspect(connection).has_table("ugclab_migrations"):
-                connection.execute(sa.text("CREATE TABLE ugclab_migrations (version INTEGER, engine VARCHAR(40))"))
-                connection.execute(sa.text("INSERT INTO ugclab_migrations VALUES (0, '')"))
-            done = connection.execute(sa.text("SELECT version FROM ugclab_migrations")).scalar_one()
-            for migrate in migrations[done:]:
-                migrate(connection)
-            connection.execute(
-                sa.text("UPDATE ugclab_migrations SET version = :v, engine = :e"),
-                {"v": max(done, len(migrations)), "e": _engine_version()},
-            )
+        with self._alone():
+            if self._up_to_date(len(migrations)):  # somebody was faster
+                return
+            DBOS.migrate(self.url)
+            with self.engine.begin() as connection:
+                if self.is_sqlite:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                if not sa.inspect(connection).has_table("ugclab_migrations"):
+                    connection.execute(sa.text("CREATE TABLE ugclab_migrations (version INTEGER, engine VARCHAR(40))"))
+                    connection.execute(sa.text("INSERT INTO ugclab_migrations VALUES (0, '')"))
+                done = connection.execute(sa.text("SELECT version FROM ugclab_migrations")).scalar_one()
+                for migrate in migrations[done:]:
+                    migrate(connection)
+                connection.execute(
+                    sa.text("UPDATE ugclab_migrations SET version = :v, engine = :e"),
+                    {"v": max(done, len(migrations)), "e": _engine_version()},
+                )
 
     @contextmanager
-    def _migrating(self) -> Iterator[sa.Connection]:
-        """Keep other processes waiting until the tables are there."""
-        with self.engine.begin() as connection:
-            if not self.is_sqlite:
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:id)"), {"id": _LOCK_ID})
-            yield connection
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes waiting until the tables are there; on SQLite each migration is a writer of its own.
+
+        DBOS builds indexes concurrently, which waits for whatever else is going on: so the lock is the session's and no
+        transaction's, and nobody waits for it inside a statement.
+        """
+        if self.is_sqlite:
+            yield
+            return
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            while not connection.execute(sa.text("SELECT pg_try_advisory_lock(:id)"), {"id": _LOCK_ID}).scalar_one():
+                time.sleep(0.1)
+            try:
+                yield
+            finally:
+                connection.execute(sa.text("SELECT pg_advisory_unlock(:id)"), {"id": _LOCK_ID})
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:
