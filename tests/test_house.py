@@ -41,7 +41,6 @@ HEAVY = {
     "skimage",
     "boto3",
     "dbos",
-    "sqlalchemy",
 }
 LONGEST = 350
 

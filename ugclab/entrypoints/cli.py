@@ -16,7 +16,6 @@ from ugclab.schema.job import FaceSelector, StitchMode, SwapOptions
 
 if TYPE_CHECKING:
     from ugclab.pipeline.plan import SwapRequest
-    from ugclab.schema.report import Report
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 a fault of ours; 2 wrong usage; 10 input, 11 source, 12 plan, 13 avatar, 14 consent, 15 not "
@@ -107,19 +106,18 @@ def demo(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Swap the sample video that comes with ugclab: a video, a picture and a report in one folder."""
-    from ugclab.pipeline.plan import SwapRequest
-    from ugclab.sample import AVATAR, CLIP
+    """Do the sample video that comes with ugclab as a job: a video, a picture and a report in one folder."""
+    from ugclab.entrypoints.demo import run_demo
 
-    out.mkdir(parents=True, exist_ok=True)
-    request = SwapRequest(source=CLIP, avatar=AVATAR, out=out / "demo.mp4", contact_sheet=out / "demo.png")
-    report = _run(request, out / "demo.json", as_json=as_json, quiet=quiet)
-    (out / "demo.md").write_text(report.to_markdown())
-    if not quiet and not as_json:
+    report = run_demo(out, quiet=quiet or as_json)
+    if as_json:
+        typer.echo(report.model_dump_json(indent=1))
+    elif not quiet:
+        terminal.show_report(report)
         typer.echo(f"see {out / 'demo.mp4'}, {out / 'demo.png'} and {out / 'demo.md'}")
 
 
-def _run(request: "SwapRequest", report_json: Path | None, *, as_json: bool, quiet: bool) -> "Report":
+def _run(request: "SwapRequest", report_json: Path | None, *, as_json: bool, quiet: bool) -> None:
     from ugclab.media.output import check_folder, whole_file
     from ugclab.pipeline.run import run
     from ugclab.settings import Settings
@@ -137,7 +135,6 @@ def _run(request: "SwapRequest", report_json: Path | None, *, as_json: bool, qui
         typer.echo(report.model_dump_json(indent=1))
     elif not quiet:
         terminal.show_report(report)
-    return report
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Following a job at a terminal, and taking its result out of the store."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -15,8 +16,15 @@ from ugclab.schema.report import Report
 from ugclab.storage import paths
 
 
-def follow(queue: Queue, job_id: str, principal: Principal, *, quiet: bool = False) -> JobView:
-    """Show a job's progress on stderr until it has ended. Ctrl-C ends the following, never the job."""
+def follow(
+    queue: Queue,
+    job_id: str,
+    principal: Principal,
+    *,
+    quiet: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
+) -> JobView:
+    """Show a job's progress on stderr until it has ended, or `stopped` says so. Ctrl-C ends this, never the job."""
     console = Console(stderr=True)
     bars = Progress(
         TextColumn("{task.description}", style="bold"),
@@ -29,7 +37,7 @@ def follow(queue: Queue, job_id: str, principal: Principal, *, quiet: bool = Fal
     interrupt, job = Interrupt(), queue.get(job_id, principal)
     with interrupt.installed(), bars:
         bar = bars.add_task(job.status, total=100, note="")
-        for job in queue.watch(job_id, principal, interval_s=0.25, stopped=interrupt.cancelled):
+        for job in queue.watch(job_id, principal, interval_s=0.25, stopped=lambda: interrupt.cancelled() or stopped()):
             at = job.progress
             stage = at.stage + ("" if at.segment is None else f" segment {at.segment}")
             rate = f"{at.frames_per_s:.0f} frames/s " if at.frames_per_s else ""
@@ -37,7 +45,7 @@ def follow(queue: Queue, job_id: str, principal: Principal, *, quiet: bool = Fal
             bars.update(bar, completed=at.percent, description=stage or job.status, note=rate + left)
     if interrupt.cancelled():
         raise Cancelled(f"no longer watching; job {job_id} goes on", hint=f"stop it with: ugclab jobs cancel {job_id}")
-    return job
+    return queue.get(job_id, principal)
 
 
 def copy_out(
