@@ -3,16 +3,18 @@
 import os
 import signal
 import sys
+from fractions import Fraction
 
 import pytest
 import sqlalchemy as sa
 
 from tests.jobs.conftest import ME, PLAN, Home
 from tests.media.harness import count_by_ffmpeg
-from ugclab.errors import JobNotFound
+from ugclab.errors import InputError, JobNotFound
 from ugclab.jobs.heartbeat import Heartbeats
+from ugclab.jobs.looks import Look
 from ugclab.jobs.schema import jobs, outbox
-from ugclab.schema.job import JobState
+from ugclab.schema.job import JobState, Principal
 from ugclab.storage import paths
 from ugclab.storage.store import file_sha256
 
@@ -259,6 +261,28 @@ def _start_version(home: Home, version: str) -> object:
     home.processes.append(process)
     home.until(lambda: any(w.version == version for w in Heartbeats(home.queue.database).list()))
     return process
+
+
+def test_a_frame_is_seen_while_a_long_job_runs(home: Home) -> None:
+    home.pace(2)
+    home.worker()
+    home.queue.submit(home.request())
+    home.until(lambda: home.lines("swap-begin"))
+    source = home.queue.take_in(ME, "ad", home.clip)
+    avatar = home.queue.take_in(ME, "ad", home.avatar, "avatar")
+    look = Look(user="ann", project="ad", source=source, avatar=avatar, at=Fraction(1, 2), engine="ledger")
+    look_id = home.queue.look(ME, look)
+    seen = home.until(lambda: home.queue.looks.answer(look_id, ME), limit_s=20)
+    assert seen.swapped
+    assert home.queue.store.read_bytes(seen.key).startswith(b"\x89PNG")
+    assert len(home.lines("swap-end")) == 1, "the one frame; the first segment of the job is not done yet"
+    late = home.queue.look(ME, look.model_copy(update={"at": Fraction(99)}))
+    with pytest.raises(InputError, match="no frame at 99"):
+        home.until(lambda: home.queue.looks.answer(late, ME), limit_s=20)
+    with pytest.raises(JobNotFound):
+        home.queue.looks.answer(look_id, Principal(user="bob"))
+    with pytest.raises(InputError, match="project"):
+        home.queue.look(ME, look.model_copy(update={"project": "other"}))
 
 
 def test_untouched_frames_of_a_job_are_those_of_the_source(home: Home) -> None:

@@ -78,6 +78,16 @@ class Flow:
             self.client.cancel_workflows(ids)
             self.client.delete_workflows(ids)
 
+    def outcome(self, workflow_id: str) -> tuple[str, Any] | None:
+        """DBOS's word for a workflow, and what it returned; None where there is none."""
+        found = self.client.list_workflows(workflow_ids=[workflow_id], load_input=False)
+        return (str(found[0].status), found[0].output) if found else None
+
+    def forget_looks(self, before: str) -> None:
+        """Delete what was asked for and answered before a time, ISO 8601."""
+        found = self.client.list_workflows(name=LOOK, completed_before=before, load_input=False, load_output=False)
+        self.client.delete_workflows([w.workflow_id for w in found])
+
     def standing(self, connection: sa.Connection) -> list[sa.Row[Any]]:
         """Live jobs with what DBOS says of their workflows: job_id, workflow_id, status, version.
 

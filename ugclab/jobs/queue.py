@@ -20,6 +20,7 @@ from ugclab.jobs.database import Database
 from ugclab.jobs.deletion import Deletion
 from ugclab.jobs.flow import INGEST, JOBS, Flow
 from ugclab.jobs.links import Links
+from ugclab.jobs.looks import Look, Looks
 from ugclab.jobs.schema import LIVE, jobs, outbox
 from ugclab.media.source import check_file
 from ugclab.net.client import GuardedClient
@@ -61,6 +62,11 @@ class Queue:
     def links(self) -> Links:
         """How results are given out."""
         return Links(self.settings, self.database, self.store)
+
+    @cached_property
+    def looks(self) -> Looks:
+        """Answers to `look`."""
+        return Looks(self.flow)
 
     def __enter__(self) -> Self:
         return self
@@ -142,6 +148,14 @@ class Queue:
             return 0.0
         fixed_plan(request.input.plan, source.info)
         return float(source.info.duration)
+
+    def look(self, principal: Principal, look: Look) -> str:
+        """Ask to see one frame swapped, soon; `looks.answer` says what came of it. Raises InputError."""
+        own = paths.project_prefix(look.user, look.project)
+        given = [a for a in (look.source, look.avatar, look.photo) if a]
+        if look.user != principal.user or not all(a.key.startswith(own) for a in given):
+            raise InputError("what is to be seen does not lie in the project", hint="upload it there first")
+        return self.looks.ask(look)
 
     # out
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -16,6 +17,7 @@ from ugclab.schema.job import JobError, JobState, Request
 
 _LOG = logging.getLogger(__name__)
 _DAY_S = 86_400.0
+_LOOKS_KEPT_S = 3600.0
 
 
 class Sweep:
@@ -106,6 +108,7 @@ class Sweep:
         for job_id in old:
             deletion.job(job_id)
         queue.flow.forget(events)
+        queue.flow.forget_looks((datetime.now(UTC) - timedelta(seconds=_LOOKS_KEPT_S)).isoformat())
         with database.transaction() as connection:
             connection.execute(outbox.delete().where(outbox.c.event_id.in_(events)))
         self._heartbeats.forget(keep_s)

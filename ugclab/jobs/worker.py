@@ -12,9 +12,10 @@ from typing import Any
 
 from ugclab.errors import UgclabError
 from ugclab.jobs.database import Database
-from ugclab.jobs.flow import INGEST, JOBS, NOTIFY, STAGES_VERSION, Flow
+from ugclab.jobs.flow import INGEST, JOBS, LOOK, NOTIFY, STAGES_VERSION, Flow
 from ugclab.jobs.heartbeat import Heartbeats, Identity
 from ugclab.jobs.lane import Lane
+from ugclab.jobs.looks import Looker
 from ugclab.jobs.notify import Notifier
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.sweep import Sweep
@@ -58,7 +59,8 @@ class Worker:
         queue.store.exists("probe")  # wrong credentials and missing buckets are known now, not in the first job
         lane = Lane(self._settings, "engine", self._slots)
         notifier = Notifier(queue.database, queue.flow, self._settings, queue.client)
-        workflows = Workflows(queue, lane, notifier)
+        looks = Lane(self._settings, "look", 1)
+        workflows = Workflows(queue, lane, notifier, Looker(self._settings, queue.store, looks))
         heartbeats = Heartbeats(queue.database)
         dbos = _launch(queue.database, self._version, identity.executor_id, workflows, self._slots)
         heartbeats.begin(identity.executor_id, self._version, self._slots, self._device)
@@ -76,6 +78,7 @@ class Worker:
             _LOG.info("worker %s stops", identity.executor_id)
             _finish(dbos, grace_s)
             lane.close()
+            looks.close()
             self._stopped.set()
             beating.join()
             _quietly(lambda: heartbeats.beat(identity.executor_id, "stopped"))
@@ -143,7 +146,7 @@ def _launch(database: Database, version: str, executor_id: str, workflows: Workf
     )
     workflows.register()
     DBOS.launch()
-    for name, at_once in ((INGEST, _FETCHES), (JOBS, slots), (NOTIFY, _NOTICES)):
+    for name, at_once in ((INGEST, _FETCHES), (JOBS, slots), (NOTIFY, _NOTICES), (LOOK, 1)):
         DBOS.register_queue(name, worker_concurrency=at_once, polling_interval_sec=_POLL_S, on_conflict="always_update")
     return dbos
 

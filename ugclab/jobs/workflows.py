@@ -13,8 +13,9 @@ from typing import Any
 
 from ugclab.errors import Cancelled, UgclabError
 from ugclab.jobs import logs, records
-from ugclab.jobs.flow import INGEST, JOBS, NOTIFY
+from ugclab.jobs.flow import INGEST, JOBS, LOOK, NOTIFY
 from ugclab.jobs.lane import Lane
+from ugclab.jobs.looks import Looker
 from ugclab.jobs.notify import Notifier
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.records import Claimed
@@ -40,6 +41,7 @@ class Workflows:
     queue: Queue
     lane: Lane
     notifier: Notifier
+    looker: Looker
 
     def register(self) -> None:
         """Make the workflows known to DBOS, under the names of their queues. Called once, before it is launched."""
@@ -52,7 +54,11 @@ class Workflows:
         def notify(event_id: str, number: int) -> str:
             return self.notifier.deliver(event_id, number)
 
+        def look(document: str) -> dict[str, Any]:
+            return self.looker.do(document)
+
         DBOS.workflow(name=NOTIFY, max_recovery_attempts=limit)(notify)
+        DBOS.workflow(name=LOOK, max_recovery_attempts=1)(look)
 
     def _guarded(self, do: Callable[[Stages, Claimed, str], None]) -> Callable[[str], str]:
         """Claim the job, do it, and bring it to its end if it fails."""
