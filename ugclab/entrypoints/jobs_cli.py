@@ -305,3 +305,5 @@ def worker(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     running.run(grace_s=grace, until_idle=until_idle)
+    sys.stderr.flush()
+    os._exit(0)  # a thread that still waits for somebody must not keep a stopped worker

@@ -4,13 +4,15 @@ One SQLAlchemy engine serves both, so that a job's row and its workflow appear i
 """
 
 import logging
+import platform
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
@@ -18,7 +20,11 @@ from sqlalchemy import event, exc
 from ugclab.errors import DiskFull, OutputError, QueueError, QueueUnavailable
 from ugclab.jobs.schema import MIGRATIONS
 
+T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 _BUSY_MS = 30_000
+_AGAIN_S = 1.0
 _LOCK_ID = 0x7567636C  # "ugcl": the advisory lock under which one process migrates on Postgres
 
 
@@ -75,6 +81,7 @@ class Database:
             if self._ready:
                 return
             if self.is_sqlite:
+                _check_sqlite()
                 try:
                     self._folder.mkdir(parents=True, exist_ok=True)
                 except OSError as error:
@@ -140,12 +147,31 @@ class Database:
                 connection.execute(sa.text("SELECT pg_advisory_unlock(:id)"), {"id": _LOCK_ID})
 
 
+def persistently(do: Callable[[], T]) -> T:
+    """Do something with the database, again until it answers: for what must not be lost when it goes away."""
+    while True:
+        try:
+            return do()
+        except QueueUnavailable as error:
+            _LOG.warning("%s; trying again", error.message)
+            time.sleep(_AGAIN_S)
+
+
 def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:
     connection.isolation_level = "IMMEDIATE"  # writers wait for each other at their beginning, never in the middle
     connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")  # what was acknowledged survives a power failure too
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _check_sqlite() -> None:
+    """Python 3.12 and later may deadlock in older SQLite libraries (DBOS's own finding). Raises QueueError."""
+    if sys.version_info >= (3, 12) and sqlite3.sqlite_version_info < (3, 42):
+        raise QueueError(
+            f"Python {platform.python_version()} needs SQLite 3.42 or later, here is {sqlite3.sqlite_version}",
+            hint="use Python 3.11, a newer system, or Postgres: UGCLAB_DATABASE_URL",
+        )
 
 
 def _engine_version() -> str:

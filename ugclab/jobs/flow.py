@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from ugclab.jobs.database import Database
-from ugclab.jobs.schema import LIVE, jobs
+from ugclab.jobs.schema import LIVE, jobs, outbox
 
 if TYPE_CHECKING:
     from dbos import DBOSClient
@@ -22,6 +22,8 @@ INGEST, JOBS, NOTIFY, LOOK = "ugclab-ingest", "ugclab-jobs", "ugclab-notify", "u
 """Queues: fetching at once, the work itself, telling, and what somebody waits for at a page. A workflow each."""
 
 PRIORITY_OF_NOTICES = 10
+
+_UNFINISHED = ("ENQUEUED", "DELAYED", "PENDING")
 
 
 class Flow:
@@ -89,32 +91,37 @@ class Flow:
         self.client.delete_workflows([w.workflow_id for w in found])
 
     def standing(self, connection: sa.Connection) -> list[sa.Row[Any]]:
-        """Live jobs with what DBOS says of their workflows: job_id, workflow_id, status, version.
+        """Live jobs whose workflow has ended or waits for another version: job_id, workflow_id, status, version.
 
         Read from DBOS's own table, since both lie in one database: one statement instead of one a job.
         """
-        theirs = sa.table(
+        theirs = self._workflows
+        query = (
+            sa.select(jobs.c.job_id, jobs.c.workflow_id, theirs.c.status, theirs.c.application_version.label("version"))
+            .join(theirs, theirs.c.workflow_uuid == jobs.c.workflow_id)
+            .where(jobs.c.state.in_(LIVE))
+            .where(sa.or_(theirs.c.status.not_in(_UNFINISHED), theirs.c.application_version != self.version))
+        )
+        return list(connection.execute(query))
+
+    def untold(self, connection: sa.Connection) -> list[sa.Row[Any]]:
+        """News still to be told that no workflow will tell: event_id, tries."""
+        theirs = self._workflows
+        due = outbox.c.event_id + "." + sa.cast(outbox.c.tries, sa.String)
+        query = (
+            sa.select(outbox.c.event_id, outbox.c.tries)
+            .join(theirs, theirs.c.workflow_uuid == due)
+            .where(outbox.c.status == "pending")
+            .where(sa.or_(theirs.c.status.not_in(_UNFINISHED), theirs.c.application_version != self.version))
+        )
+        return list(connection.execute(query))
+
+    @property
+    def _workflows(self) -> sa.TableClause:
+        return sa.table(
             "workflow_status",
             sa.column("workflow_uuid"),
             sa.column("status"),
             sa.column("application_version"),
             schema=None if self.database.is_sqlite else "dbos",
-        )
-        return list(
-            connection.execute(
-                sa.select(
-                    jobs.c.job_id,
-                    jobs.c.workflow_id,
-                    theirs.c.status,
-                    theirs.c.application_version.label("version"),
-                )
-                .join(theirs, theirs.c.workflow_uuid == jobs.c.workflow_id)
-                .where(jobs.c.state.in_(LIVE))
-                .where(
-                    sa.or_(
-                        theirs.c.status.not_in(("ENQUEUED", "PENDING", "DELAYED")),
-                        theirs.c.application_version != self.version,
-                    )
-                )
-            )
         )

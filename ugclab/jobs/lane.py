@@ -29,6 +29,13 @@ _SECRETS = {"webhook_secret", "database_url"}
 Listener = Callable[[Said], None]
 
 
+class Stopping(BaseException):
+    """The worker stops and has ended its children: nothing is to be made of what they were at, others go on with it.
+
+    Not an Exception, so that nobody takes it for a fault of the stage.
+    """
+
+
 class EngineChild:
     """One child process; started when first needed, started again when it has died."""
 
@@ -38,6 +45,7 @@ class EngineChild:
         self._process: subprocess.Popen[bytes] | None = None
         self._answers: queue.Queue[bytes | None] = queue.Queue()
         self._last_words: list[str] = []
+        self.closed = False
 
     @property
     def pid(self) -> int | None:
@@ -46,6 +54,8 @@ class EngineChild:
 
     def start(self) -> None:
         """Have a living process."""
+        if self.closed:
+            raise Stopping
         if self.pid is not None:
             return
         self.kill()
@@ -136,6 +146,8 @@ class EngineChild:
         code = process.returncode if process else None
         words = " ".join(self._last_words[-3:]).strip()
         self.kill()
+        if self.closed:
+            raise Stopping
         if cancelled:
             return Cancelled("cancelled")
         return EngineCrashed(f"the engine's process died ({_cause(code)})" + (f": {words[-300:]}" if words else ""))
@@ -182,6 +194,8 @@ class Lane:
 
     def close(self) -> None:
         """End all processes."""
+        for child in self._all:
+            child.closed = True
         for child in self._all:
             child.kill()
 

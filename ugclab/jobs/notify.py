@@ -6,11 +6,12 @@ The event id stays the same from try to try, so that a receiver can tell a repet
 import logging
 import random
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 
 from ugclab.errors import UgclabError
-from ugclab.jobs.database import Database
+from ugclab.jobs.database import Database, persistently
 from ugclab.jobs.flow import NOTIFY, Flow
 from ugclab.jobs.schema import outbox
 from ugclab.jobs.webhooks import Delivery, deliver, next_wait_s
@@ -39,8 +40,7 @@ class Notifier:
 
     def deliver(self, event_id: str, number: int) -> str:
         """Make one try, and put the next in line if it has to be made; says what became of it."""
-        with self._database.reading() as connection:
-            row = connection.execute(outbox.select().where(outbox.c.event_id == event_id)).one_or_none()
+        row = persistently(lambda: self._row(event_id))
         if row is None or row.status != "pending" or row.tries > number:
             return "nothing to do"
         sent = self._send(row.url, event_id, row.payload)
@@ -48,6 +48,17 @@ class Notifier:
         if wait is not None and sent.retry_after_s is not None:
             wait = max(wait, sent.retry_after_s)
         status = "delivered" if sent.ok else "refused" if sent.gone else "given_up" if wait is None else "pending"
+        persistently(lambda: self._settle(event_id, number, sent, status, wait))
+        if not sent.ok:
+            _LOG.warning("webhook of %s: %s (%s)", event_id, sent.error, status)
+        return status
+
+    def _row(self, event_id: str) -> sa.Row[Any] | None:
+        with self._database.reading() as connection:
+            return connection.execute(outbox.select().where(outbox.c.event_id == event_id)).one_or_none()
+
+    def _settle(self, event_id: str, number: int, sent: Delivery, status: str, wait: float | None) -> None:
+        """Write down what became of a try, and put the next in line."""
         with self._database.transaction() as connection:
             changed = connection.execute(
                 outbox.update()
@@ -61,9 +72,6 @@ class Notifier:
             )
             if changed.rowcount and wait is not None:
                 self._flow.enqueue(connection, NOTIFY, f"{event_id}.{number + 1}", event_id, number + 1, delay_s=wait)
-        if not sent.ok:
-            _LOG.warning("webhook of %s: %s (%s)", event_id, sent.error, status)
-        return status
 
     def _send(self, url: str, event_id: str, payload: str) -> Delivery:
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from ugclab.errors import StoreCorrupt, UgclabError
+from ugclab.errors import QueueUnavailable, StoreCorrupt, UgclabError
 from ugclab.jobs import records
 from ugclab.jobs.admission import check_minutes
 from ugclab.jobs.lane import Lane
@@ -65,18 +65,22 @@ class Stages:
         self._open.close()
 
     def attempt(self, stage: str, do: Callable[[], Result]) -> Result:
-        """Do a stage, again after a passing fault: with exponential waits, as often as the operator allows."""
-        for number in range(1, self._settings.stage_attempts + 1):
+        """Do a stage, again after a passing fault: with exponential waits, as often as the operator allows.
+
+        A queue's database that is away costs no try: nothing is wrong with the job.
+        """
+        number = 1
+        while True:
             self.meter.check()
             try:
                 return do()
             except UgclabError as error:
-                if not error.passing or number == self._settings.stage_attempts:
+                if not error.passing or number >= self._settings.stage_attempts:
                     raise
                 wait = min(_LONGEST_WAIT_S, self._settings.retry_s * 2 ** (number - 1)) * random.uniform(0.8, 1.2)  # noqa: S311
                 _LOG.warning("%s failed (%s), try %d follows in %.1f s", stage, error.message, number + 1, wait)
+                number += not isinstance(error, QueueUnavailable)
                 self._pause(wait)
-        raise AssertionError("at least one attempt is made")
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds

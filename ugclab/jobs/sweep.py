@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from ugclab.errors import JobPoisoned
 from ugclab.jobs import records
 from ugclab.jobs.deletion import Deletion
-from ugclab.jobs.flow import INGEST, JOBS
+from ugclab.jobs.flow import INGEST, JOBS, NOTIFY
 from ugclab.jobs.heartbeat import Heartbeats
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.schema import LIVE, jobs, outbox, workers
@@ -89,6 +89,18 @@ class Sweep:
         with database.transaction() as connection:
             if records.end(connection, database, flow, job_id, JobState.FAILED, workflow_id=workflow_id, error=error):
                 _LOG.error("%s: %s", job_id, error.message)
+
+    def tell(self) -> None:
+        """Put news in line again that an upgrade, or a fault of ours, has left without a workflow."""
+        queue = self._queue
+        with queue.database.reading() as connection:
+            untold = queue.flow.untold(connection)
+            running = set(connection.execute(sa.select(workers.c.version).where(workers.c.state == "alive")).scalars())
+        for row in untold if running <= {queue.flow.version} else ():
+            workflow_id = f"{row.event_id}.{row.tries}"
+            queue.flow.forget([workflow_id])
+            with queue.database.transaction() as connection:
+                queue.flow.enqueue(connection, NOTIFY, workflow_id, row.event_id, row.tries)
 
     def tidy(self) -> None:
         """Delete what is older than the operator wants to keep, and again what was deleted under a worker's hands."""

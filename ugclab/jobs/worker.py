@@ -103,6 +103,7 @@ class Worker:
                 _quietly(sweep.settle)
             if now - tidied >= _TIDY_EVERY_S:
                 tidied = now
+                _quietly(sweep.tell)
                 _quietly(sweep.tidy)
             if until_idle and _idle(queue):
                 return

@@ -13,6 +13,7 @@ from typing import Any
 
 from ugclab.errors import Cancelled, UgclabError
 from ugclab.jobs import logs, records
+from ugclab.jobs.database import persistently
 from ugclab.jobs.flow import INGEST, JOBS, LOOK, NOTIFY
 from ugclab.jobs.lane import Lane
 from ugclab.jobs.looks import Looker
@@ -66,7 +67,8 @@ class Workflows:
         def run(given: str = "") -> str:
             from dbos import DBOS
 
-            held = records.claim(self.queue.database, str(DBOS.workflow_id))
+            workflow_id = str(DBOS.workflow_id)
+            held = persistently(lambda: records.claim(self.queue.database, workflow_id))
             if held is None:
                 return "not ours"
             with logs.about(job=held.job_id), Stages(self.queue, self.lane, held) as stages:
@@ -77,7 +79,7 @@ class Workflows:
                     if failed.error.code == Cancelled.code:
                         _LOG.info("given up: cancelled, or taken over")
                         return "given up"
-                    self._fail(held, failed.error)
+                    persistently(partial(self._fail, held, failed.error))
                     return "failed"
                 except Cancelled:
                     _LOG.info("given up: cancelled, or taken over")
