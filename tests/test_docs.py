@@ -30,7 +30,7 @@ COMMANDS = (
         "submit",
         "worker",
         "jobs",
-        *(f"jobs {word}" for word in ("list", "show", "watch", "cancel", "retry", "fetch", "delete")),
+        *(f"jobs {word}" for word in ("list", "show", "watch", "cancel", "retry", "fetch", "delete", "purge")),
     ),
     *("store", "store ls", "store rm", "store url"),
 )

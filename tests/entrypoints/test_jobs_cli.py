@@ -52,6 +52,23 @@ def test_cancel_retry_delete(run: Run, submitted: dict[str, Any]) -> None:
     refused(run("jobs", "show", job_id), 71, "no job")
 
 
+def test_purge_takes_all_of_a_user(run: Run, submitted: dict[str, Any], tmp_path: Path) -> None:
+    assert run("jobs", "purge", "--user", "local", "--project", "other", "--yes").returncode == 0
+    assert len(json.loads(run("jobs", "list", "--json").stdout)) == 1
+    assert run("jobs", "purge", "--user", "local").returncode != 0  # nobody said yes
+    assert run("jobs", "purge", "--user", "local", "--yes").returncode == 0
+    assert json.loads(run("jobs", "list", "--json").stdout) == []
+    assert not [p for p in (tmp_path / "data/store").rglob("*") if p.is_file()]
+    refused(run("jobs", "purge", "--user", "../x", "--yes"), 10, "name")
+
+
+def test_the_doctor_knows_of_queue_and_store(run: Run, submitted: dict[str, Any]) -> None:
+    checks = {c["name"]: c for c in json.loads(run("doctor", "--json").stdout)}
+    assert checks["store"]["state"] == "ok"
+    assert "0 workers" in checks["queue"]["detail"]
+    assert "ugclab worker" in checks["queue"]["hint"]
+
+
 @pytest.mark.parametrize("words", [(), ("--consent", "yes"), ("--consent", "Ann, soon")])
 def test_without_consent_there_is_no_job(run: Run, clip: Path, avatar: Path, words: tuple[str, ...]) -> None:
     refused(run("submit", clip, avatar, "--engine", "tint", *words), 14, "consent")

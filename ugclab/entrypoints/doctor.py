@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Literal
 
 from ugclab.engines import registry
-from ugclab.errors import UgclabError
+from ugclab.errors import QueueError, UgclabError
+from ugclab.jobs.database import Database, check_sqlite
+from ugclab.jobs.heartbeat import Heartbeats
 from ugclab.pipeline.measure import environment
 from ugclab.schema.base import Frozen
 from ugclab.settings import Settings
+from ugclab.storage.opening import open_store
 from ugclab.weights import hub
 from ugclab.weights.catalog import CATALOG
 
 LEAST_FREE_MB = 2048
 """Room for the work on a few minutes of 1080p."""
-LEAST_SQLITE = (3, 42, 0)
-"""The durable queue's floor."""
 
 
 class Check(Frozen):
@@ -43,6 +44,8 @@ def examine(settings: Settings) -> list[Check]:
         *_gpu(),
         *_weights(settings),
         *_engines(settings),
+        *_queue(settings),
+        *_store(settings),
     ]
 
 
@@ -67,12 +70,12 @@ def _python() -> Iterator[Check]:
         detail=f"missing: {', '.join(missing)}" if missing else ", ".join(here),
         hint="pip install ugclab" if missing else "",
     )
-    yield Check(
-        name="sqlite",
-        state="ok" if sqlite3.sqlite_version_info >= LEAST_SQLITE else "note",
-        detail=sqlite3.sqlite_version,
-        hint="" if sqlite3.sqlite_version_info >= LEAST_SQLITE else "the durable queue will need 3.42 or later",
-    )
+    try:
+        check_sqlite()
+    except QueueError as error:
+        yield Check(name="sqlite", state="note", detail=error.message, hint=error.hint)
+    else:
+        yield Check(name="sqlite", state="ok", detail=sqlite3.sqlite_version)
 
 
 def _required() -> list[str]:
@@ -173,3 +176,35 @@ def _engines(settings: Settings) -> Iterator[Check]:
             detail=state.reason or f"ready, version {engine.info.version}",
             hint=state.hint,
         )
+
+
+def _queue(settings: Settings) -> Iterator[Check]:
+    where = "Postgres" if settings.database_url else settings.queue_url.removeprefix("sqlite:///")
+    if not settings.database_url and not Path(where).exists():
+        yield Check(name="queue", state="note", detail="no job was ever submitted here")
+        return
+    database = Database(settings.queue_url)
+    try:
+        found = Heartbeats(database).list()
+    except UgclabError as error:
+        yield Check(name="queue", state="missing", detail=error.message, hint=error.hint)
+        return
+    finally:
+        database.close()
+    alive = [w for w in found if w.state in ("alive", "draining") and w.silent_s < settings.takeover_s]
+    yield Check(
+        name="queue",
+        state="ok" if alive else "note",
+        detail=f"{where}; {len(alive)} workers, {sum(w.slots for w in alive)} jobs at once",
+        hint="" if alive else "start one: ugclab worker",
+    )
+
+
+def _store(settings: Settings) -> Iterator[Check]:
+    where = f"bucket {settings.s3_bucket}" if settings.s3_bucket else str(settings.store_dir)
+    try:
+        open_store(settings).exists("doctor")
+    except UgclabError as error:
+        yield Check(name="store", state="missing", detail=error.message, hint=error.hint)
+    else:
+        yield Check(name="store", state="ok", detail=where)

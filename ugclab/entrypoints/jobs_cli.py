@@ -265,6 +265,25 @@ def delete(job_id: JobId) -> None:
 
 
 @app.command()
+def purge(
+    user: Annotated[str, typer.Option("--user", help="Whose jobs.", metavar="NAME", show_default=False)],
+    project: Annotated[str, typer.Option("--project", help="Only this project's.", metavar="NAME")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a user, or one project, with all jobs, footage, results and records; live jobs are cancelled."""
+    what = f"project {user}/{project}" if project else f"user {user} with all projects"
+    if not yes:
+        typer.confirm(f"delete {what}?", abort=True)
+    owner = _principal(LOCAL_USER)
+    with _queue() as queue:
+        if project:
+            queue.delete_project(user, project, owner)
+        else:
+            queue.delete_user(user, owner)
+    typer.echo(f"{what} is deleted")
+
+
+@app.command()
 def fetch(
     job_id: JobId,
     out: Annotated[Path, typer.Option("--out", "-o", help="The result, .mp4.", show_default=False)],

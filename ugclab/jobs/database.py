@@ -81,7 +81,7 @@ class Database:
             if self._ready:
                 return
             if self.is_sqlite:
-                _check_sqlite()
+                check_sqlite()
                 try:
                     self._folder.mkdir(parents=True, exist_ok=True)
                 except OSError as error:
@@ -165,7 +165,7 @@ def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
 
 
-def _check_sqlite() -> None:
+def check_sqlite() -> None:
     """Python 3.12 and later may deadlock in older SQLite libraries (DBOS's own finding). Raises QueueError."""
     if sys.version_info >= (3, 12) and sqlite3.sqlite_version_info < (3, 42):
         raise QueueError(
