@@ -10,7 +10,10 @@ import sqlalchemy as sa
 from tests.jobs.conftest import ME, Home
 from ugclab.errors import JobNotFound
 from ugclab.jobs.heartbeat import Heartbeats
+from ugclab.jobs.lane import Lane
+from ugclab.jobs.records import Claimed
 from ugclab.jobs.schema import outbox
+from ugclab.jobs.stages import Stages
 from ugclab.schema.job import JobState
 from ugclab.storage import paths
 from ugclab.storage.store import file_sha256
@@ -140,6 +143,20 @@ def test_cancelling_a_running_job_stops_it_at_once(home: Home) -> None:
     assert after.output is not None
     assert home.queue.get(job_id, ME).status is JobState.CANCELLED
     assert not home.queue.store.exists(paths.render("ann", "ad", job_id))
+
+
+def test_a_run_that_comes_too_late_deletes_no_result(home: Home) -> None:
+    home.worker()
+    job = home.succeeded(home.queue.submit(home.request()).job_id)
+    assert job.output is not None
+    request = home.request()
+    with Stages(home.queue, Lane(home.settings, "engine", 1), Claimed(job.job_id, 1, "stale", request)) as late:
+        late.clear()
+        assert home.queue.store.exists(job.output.key)
+        home.queue.delete(job.job_id, ME)
+        home.queue.store.put_bytes(job.output.key, b"written after the deletion")
+        late.clear()
+        assert not home.queue.store.exists(job.output.key)
 
 
 def test_deleting_a_running_job_leaves_nothing(home: Home) -> None:

@@ -203,9 +203,17 @@ class Stages:
             )
 
     def clear(self) -> None:
-        """Delete what was published for a job that was cancelled or deleted meanwhile."""
+        """Delete what was published for a job that was cancelled or deleted meanwhile.
+
+        Only then: where another run has ended the job, or this one has and did not hear of it, what lies there is the
+        result.
+        """
+        with self._queue.database.reading() as connection:
+            row = records.find(connection, self._held.job_id)
+        if row is not None and row.state != JobState.CANCELLED:
+            return
         for key in paths.of_job(self._user, self._project, self._held.job_id):
-            if key != paths.consent(self._user, self._project, self._held.job_id):
+            if row is None or key != paths.metadata_folder(self._user, self._project, self._held.job_id):
                 self._queue.store.delete_prefix(key)
 
     def count_minutes(self, given: FaceTransformInput) -> float:
