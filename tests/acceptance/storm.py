@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.acceptance.receiver import Receiver, receiving
 from tests.engines.plugin import write_plugin
 from tests.face_clips import write_clip
+from tests.jobs.receiver import Receiver, receiving
 from tests.storage import rclone
 from tests.storage.refusing import Road, refusing
 from ugclab.jobs.queue import Queue
@@ -42,6 +42,9 @@ FRAME_S = 0.04
 """What a swapped frame takes, so that a stage lasts long enough to be hit."""
 HEARTBEAT_S, TAKEOVER_S = 0.5, 3.0
 _LOOK_S = 0.1
+_PACE_S = 0.15
+"""Between two jobs that are submitted."""
+_COUNTS = {"kill": "worker_kills", "freeze": "freezes", "submitter": "submitter_kills"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Storm:
     database_url: str = ""
     machines: bool = False
     """Every worker has a data folder of its own, and a store on S3 is shared: it refuses one write in ten."""
-    every_s: float = 3.0
+    every_s: float = 2.0
     """Mean time between two blows."""
     storm_s: float = 35.0
     """No blow after that."""
@@ -119,7 +122,9 @@ def raised(storm: Storm, folder: Path) -> Iterator[Scene]:
             folder / "clip.mp4", frames=FRAMES, rate=RATE, width=96, height=64, keyint=8, has_face=lambda n: False
         )
         (folder / "avatar.png").write_bytes(encode_png(np.full((64, 64, 3), 120, np.uint8)))
-        receiver = stack.enter_context(receiving(SECRET, random.Random(storm.seed + 1)))
+        receiver = stack.enter_context(receiving())
+        fate = random.Random(storm.seed + 1)
+        receiver.answer = lambda number: 503 if fate.random() < 1 / 3 else 204
         variables = {
             "UGCLAB_DATABASE_URL": storm.database_url or f"sqlite:///{folder / 'queue.sqlite'}",
             "UGCLAB_HEARTBEAT_S": str(HEARTBEAT_S),
@@ -185,7 +190,7 @@ def rage(scene: Scene) -> None:
     storm, dice = scene.storm, random.Random(scene.storm.seed)
     begun = time.monotonic()
     submitter, submitter_at = submit(scene), 0.0
-    strike_at = begun + 2 + dice.expovariate(1 / storm.every_s)
+    strike_at = begun + 1 + dice.expovariate(1 / storm.every_s)
     while True:
         now = time.monotonic()
         assert now - begun < storm.limit_s, f"not all has ended in {storm.limit_s:.0f} s: {_states(scene)}"
@@ -224,11 +229,13 @@ def _tend(scene: Scene, machine: Machine, now: float) -> None:
 
 def _strike(scene: Scene, submitter: subprocess.Popen[bytes], dice: random.Random, now: float) -> None:
     """Kill or freeze somebody."""
-    blow = dice.choices(("kill", "freeze", "submitter"), (5, 2, 3))[0]
+    count = scene.count
+    missing = [name for name in ("submitter", "kill", "freeze") if not getattr(count, _COUNTS[name])]
+    blow = missing[0] if missing else dice.choices(tuple(_COUNTS), (5, 2, 3))[0]
     if blow == "submitter" and submitter.poll() is None:
         submitter.kill()
         submitter.wait()
-        scene.count.submitter_kills += 1
+        count.submitter_kills += 1
         return
     standing = [m for m in scene.machines if m.process is not None and not m.thaw_at]
     if not standing:
@@ -239,14 +246,14 @@ def _strike(scene: Scene, submitter: subprocess.Popen[bytes], dice: random.Rando
         for pid in (pid_of(machine), *(children if dice.random() < 0.5 else ())):
             os.kill(pid, signal.SIGSTOP)
         machine.thaw_at = now + TAKEOVER_S + dice.uniform(0.5, 3)
-        scene.count.freezes += 1
+        count.freezes += 1
         return
     assert machine.process is not None
     machine.process.kill()
     machine.process.wait()
     machine.process, machine.restart_at = None, now + dice.uniform(0, 1.5 * TAKEOVER_S)
     scene.victims |= set(children)
-    scene.count.worker_kills += 1
+    count.worker_kills += 1
 
 
 def _done(scene: Scene) -> bool:
@@ -297,7 +304,7 @@ def submit(scene: Scene) -> subprocess.Popen[bytes]:
     """Start the submitter."""
     scene.count.submitter_starts += 1
     words = [sys.executable, "-m", "tests.acceptance.storm"]
-    words += [str(scene.storm.jobs), f"http://{scene.receiver.host}/told", str(scene.folder)]
+    words += [str(scene.storm.jobs), scene.receiver.url, str(scene.folder)]
     with (scene.folder / "submitter.log").open("ab") as log:
         return subprocess.Popen(words, env=scene.machines[0].environment, cwd=ROOT, stdout=log, stderr=log)
 
@@ -325,6 +332,7 @@ def submit_all(jobs: int, url: str, folder: Path) -> None:
             job = queue.submit(request_of(number, url, folder))
             out.write(json.dumps({"number": number, "job_id": job.job_id}) + "\n")
             out.flush()
+            time.sleep(_PACE_S)
 
 
 if __name__ == "__main__":

@@ -24,5 +24,5 @@ def test_nothing_is_lost_or_doubled_on_postgres_and_s3(tmp_path: Path) -> None:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(reason))
-    with Postgres.started(tmp_path / "postgres") as server:
-        run(Storm(seed=5, jobs=12, database_url=server.fresh(), machines=True), tmp_path / "storm")
+    with Postgres.started() as server:
+        run(Storm(seed=5, jobs=12, database_url=server.fresh(), machines=True), tmp_path)
