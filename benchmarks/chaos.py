@@ -1,9 +1,9 @@
 """How much the queue survives: python -m benchmarks.chaos [--jobs 50] [--seeds 1,2,3] [--results chaos.json]
 
-The storm of `tests/acceptance`, longer: workers and the submitter are killed with SIGKILL at random moments, workers are
-frozen past the takeover time, the store (with Postgres, where every worker has a data folder of its own) lets one write in
-ten fail, the webhook receiver one message in three. Every run checks that each job ended once, with a whole output and one
-event, and that nothing finished was done again; a run that finds otherwise ends this program.
+The storm of `tests/acceptance`, longer: workers and the submitter are killed with SIGKILL at random moments, workers
+are frozen past the takeover time, the webhook receiver refuses one message in three. With Postgres every worker has a
+data folder of its own, and the store on S3 lets one write in ten fail. Every run checks that each job ended once, with
+a whole output and one event, and that nothing finished was done again; a run that finds otherwise ends this program.
 """
 
 import argparse

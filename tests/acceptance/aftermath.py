@@ -134,8 +134,9 @@ def _objects(scene: Scene, ended: tuple[JobView, ...]) -> dict[str, Any]:
     assert set(listed) - mirrored == expected, sorted((set(listed) - mirrored) ^ expected)[:5]
     figures = {"objects": len(listed), "duplicates": 0, "lost": 0}
     if scene.road is not None:
-        figures |= {"writes": scene.road.writes, "writes_failed": scene.road.refused + scene.road.lost}
-    return figures
+        return figures | {"writes": scene.road.writes, "writes_failed": scene.road.refused + scene.road.lost}
+    unfinished = [path for path in scene.queue.store.root.rglob(".*") if path.is_file()]
+    return figures | {"unfinished_files": len(unfinished)}
 
 
 def _work(scene: Scene) -> dict[str, Any]:
