@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines.plugin import write_plugin
 from tests.face_clips import face_patch, write_clip
 from ugclab.media.images import encode_png
 from ugclab.settings import Settings
@@ -16,14 +17,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="session")
 def plugin_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that, on sys.path, is an installed distribution with the entry point of the tint engine."""
-    folder = tmp_path_factory.mktemp("plugins")
-    info = folder / "ugclab_tint-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ugclab-tint\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[ugclab.engines]\ntint = tests.engines.tint:ENGINES\nledger = tests.engines.ledger:ENGINES\n"
-    )
-    return folder
+    return write_plugin(tmp_path_factory.mktemp("plugins"))
 
 
 @pytest.fixture

@@ -81,7 +81,11 @@ def refusing(target: str, every: int = 10) -> Iterator[Road]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the name it has there
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """A client was killed in the middle of a request."""
+
+    server = Server(("127.0.0.1", 0), Proxy)
     server.daemon_threads = True
     server.block_on_close = False  # a client's idle connections would be waited for
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -32,7 +32,7 @@ class Meter:
         self._clock = clock
         self._lock = threading.Lock()
         self._latest = JobProgress()
-        self._told = -_EVERY_S
+        self._told = clock()  # the claim has just said that the job is ours
         self._lost = False
         self._frames: deque[tuple[float, int]] = deque()
         self._swaps: dict[int, int] = {}

@@ -130,7 +130,8 @@ class Workflows:
                 raise Cancelled("cancelled")
             return {}
 
-        _step("publish", None, stages, publish)
+        # No durable step: the job's row itself says that this is done, in one transaction with the news of it.
+        _taken("publish", None, _done("publish", None, stages, publish))
         _LOG.info("succeeded")
 
 
@@ -138,20 +139,25 @@ def _step(stage: str, segment: int | None, stages: Stages, do: Callable[[], Resu
     """Do a stage as a durable step. Raises StageFailed with the error it came to, in this run or in one before."""
     from dbos import DBOS
 
-    def whole() -> dict[str, Any]:
-        with logs.about(stage=stage if segment is None else f"{stage} {segment}"):
-            try:
-                return {"ok": stages.attempt(stage, do)}
-            except Cancelled:
-                raise
-            except Exception as error:
-                if not isinstance(error, UgclabError):
-                    _LOG.exception("a fault of ours")
-                failed = Failed.of(0, error)
-                return {"failed": {"code": failed.code, "message": failed.message, "hint": failed.hint}}
-
     name = stage if segment is None else f"{stage}-{segment}"
-    result = DBOS.run_step({"name": name}, whole)
+    return _taken(stage, segment, DBOS.run_step({"name": name}, partial(_done, stage, segment, stages, do)))
+
+
+def _done(stage: str, segment: int | None, stages: Stages, do: Callable[[], Result]) -> dict[str, Any]:
+    """Do a stage: what it returned, or the error it came to, as plain JSON."""
+    with logs.about(stage=stage if segment is None else f"{stage} {segment}"):
+        try:
+            return {"ok": stages.attempt(stage, do)}
+        except Cancelled:
+            raise
+        except Exception as error:
+            if not isinstance(error, UgclabError):
+                _LOG.exception("a fault of ours")
+            failed = Failed.of(0, error)
+            return {"failed": {"code": failed.code, "message": failed.message, "hint": failed.hint}}
+
+
+def _taken(stage: str, segment: int | None, result: dict[str, Any]) -> Result:
     if "failed" in result:
         raise StageFailed(JobError(stage=stage, segment=segment, **result["failed"]))
     ok: Result = result["ok"]
