@@ -38,11 +38,11 @@ PLAN = "0-0.2:swap,0.2-0.4:keep,0.4-end:swap"
 SEGMENTS = ("0.00-0.20 s", "0.40-0.64 s")
 TWINS = 5
 """Every so manyth job is the twin of the one before: the same work in the same project, under another name."""
-FRAME_S = 0.04
+FRAME_S = 0.12
 """What a swapped frame takes, so that a stage lasts long enough to be hit."""
 HEARTBEAT_S, TAKEOVER_S = 0.5, 3.0
 _LOOK_S = 0.1
-_PACE_S = 0.15
+_PACE_S = 0.05
 """Between two jobs that are submitted."""
 _COUNTS = {"kill": "worker_kills", "freeze": "freezes", "submitter": "submitter_kills"}
 
@@ -230,8 +230,9 @@ def _tend(scene: Scene, machine: Machine, now: float) -> None:
 def _strike(scene: Scene, submitter: subprocess.Popen[bytes], dice: random.Random, now: float) -> None:
     """Kill or freeze somebody."""
     count = scene.count
-    missing = [name for name in ("submitter", "kill", "freeze") if not getattr(count, _COUNTS[name])]
-    blow = missing[0] if missing else dice.choices(tuple(_COUNTS), (5, 2, 3))[0]
+    wanted = ("kill", "freeze") if submitter.poll() is not None else ("submitter", "kill", "freeze")
+    missing = [name for name in wanted if not getattr(count, _COUNTS[name])]
+    blow = missing[0] if missing else dice.choices(tuple(_COUNTS), (5, 3, 1))[0]
     if blow == "submitter" and submitter.poll() is None:
         submitter.kill()
         submitter.wait()
@@ -240,7 +241,7 @@ def _strike(scene: Scene, submitter: subprocess.Popen[bytes], dice: random.Rando
     standing = [m for m in scene.machines if m.process is not None and not m.thaw_at]
     if not standing:
         return
-    machine = dice.choice(standing)
+    machine = dice.choice([m for m in standing if _busy(m)] or standing)
     children = children_of(pid_of(machine))
     if blow == "freeze":
         for pid in (pid_of(machine), *(children if dice.random() < 0.5 else ())):
@@ -254,6 +255,12 @@ def _strike(scene: Scene, submitter: subprocess.Popen[bytes], dice: random.Rando
     machine.process, machine.restart_at = None, now + dice.uniform(0, 1.5 * TAKEOVER_S)
     scene.victims |= set(children)
     count.worker_kills += 1
+
+
+def _busy(machine: Machine) -> bool:
+    """Whether its engine wrote something down just now: a blow at somebody who has nothing to do tries nothing."""
+    ledger = machine.ledger / "ledger.jsonl"
+    return ledger.exists() and time.time() - ledger.stat().st_mtime < 1
 
 
 def _done(scene: Scene) -> bool:

@@ -14,7 +14,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def test_nothing_is_lost_or_doubled_on_sqlite(tmp_path: Path) -> None:
-    run(Storm(seed=4, jobs=20), tmp_path)
+    found = run(Storm(seed=4, jobs=20), tmp_path)
+    assert found["worker_kills"]
+    assert found["freezes"]
 
 
 def test_nothing_is_lost_or_doubled_on_postgres_and_s3(tmp_path: Path) -> None:
