@@ -17,10 +17,11 @@ from ugclab.errors import (
     PlanError,
     QueueError,
 )
+from ugclab.jobs import records
 from ugclab.jobs.database import Database
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.schema import MIGRATIONS, deletions, jobs, outbox
-from ugclab.schema.job import Consent, JobState, Principal, Priority
+from ugclab.schema.job import Consent, JobProgress, JobState, Principal, Priority
 from ugclab.settings import Settings
 
 OTHER = Principal(user="bob", trust="service")
@@ -141,6 +142,29 @@ def test_cancel_and_retry(home: Home) -> None:
     with home.queue.database.reading() as connection:
         events = connection.execute(sa.select(outbox.c.attempt).where(outbox.c.job_id == job.job_id)).scalars()
         assert sorted(events) == [1, 2]  # one event for each end
+
+
+def test_only_the_claim_that_holds_a_job_may_end_it(home: Home) -> None:
+    job = home.queue.submit(home.request())
+    database, flow = home.queue.database, home.queue.flow
+    stale = records.claim(database, f"{job.job_id}.1")
+    held = records.claim(database, f"{job.job_id}.1")  # another worker took over
+    assert stale is not None
+    assert held is not None
+    assert home.queue.get(job.job_id, ME).recoveries == 1
+    assert not records.report_progress(database, stale, JobProgress(percent=50))
+    assert records.report_progress(database, held, JobProgress(percent=60))
+
+    def end(claim: str) -> bool:
+        with database.transaction() as connection:
+            return records.end(connection, database, flow, job.job_id, JobState.FAILED, claim=claim)
+
+    assert not end(stale.claim)
+    assert end(held.claim)
+    assert not end(held.claim)  # once
+    with database.reading() as connection:
+        assert len(connection.execute(outbox.select()).all()) == 1
+    assert records.claim(database, f"{job.job_id}.1") is None
 
 
 def test_unknown_ids(home: Home) -> None:
