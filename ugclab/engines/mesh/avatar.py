@@ -189,7 +189,7 @@ def _soft_polygon(points: Floats, feather: float) -> Floats:
     return _soften(mask, feather)
 
 
-def _blur(values: Floats, sigma: float) -> Floats:
+def blur(values: Floats, sigma: float) -> Floats:
     """Gaussian blur; a broad one on a quarter of the size, where it costs a twentieth and looks the same."""
     if sigma < 10:
         narrow: Floats = cv2.GaussianBlur(values, (0, 0), sigma)
@@ -228,8 +228,8 @@ def _fill_outside(texture: Floats) -> Floats:
     filled = texture
     # Push-pull by widening blurs: each pass fills what the narrower one could not reach.
     for sigma in (5, 12, 28, 70):
-        weight = _blur(keep, sigma)
-        spread = _blur(filled * keep[..., None], sigma) / np.maximum(weight, 1e-4)[..., None]
+        weight = blur(keep, sigma)
+        spread = blur(filled * keep[..., None], sigma) / np.maximum(weight, 1e-4)[..., None]
         filled = filled * keep[..., None] + spread * (1 - keep[..., None])
         keep = np.maximum(keep, np.clip((weight - 0.02) / 0.1, 0, 1))
     return filled
@@ -272,7 +272,7 @@ def _even_light(texture: Floats) -> Floats:
     log_luma = np.log(np.maximum(luma, 0.03))
 
     def broad(values: Floats, sigma: float) -> Floats:
-        return _blur(values * weight, sigma) / _blur(weight, sigma)
+        return blur(values * weight, sigma) / blur(weight, sigma)
 
     sigma = 0.13 * width
     low = broad(log_luma, sigma)

@@ -40,7 +40,7 @@ class MeshSwap:
 
     info: ClassVar[EngineInfo] = EngineInfo(
         name="mesh",
-        version="1",
+        version="2",
         model_version="mediapipe face_landmark 468",
         summary="A 3-D face mesh of the avatar, warped onto the footage and lit by it; runs on any CPU.",
         replaces="face",
@@ -75,7 +75,7 @@ class MeshSwap:
         with Recorder(workspace) as recorder:
             for span in ranges:
                 recorder.begin_range()
-                frames = read_frames(source.path, source.info, span, tone_map=options.tone_map)
+                frames = read_frames(source.path, source.info, span, tone_map=options.tone_map, borrow=True)
                 with closing(cast(Generator[Frame], stage(frames, name="decode"))) as decoded:
                     for picture, sightings in tracker.follow(decoded):
                         recorder.begin_frame(picture.pts)
