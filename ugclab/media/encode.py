@@ -161,7 +161,7 @@ def _configure(context: VideoCodecContext, target: EncodeTarget) -> None:
     context.framerate = target.frame_rate
     context.sample_aspect_ratio = target.pixel_aspect
     write_colour(context, target.colour)
-    context.thread_count = 0
+    context.thread_count = 1 if target.quantiser is not None else 0  # a bridge is not worth the threads
     context.options = _options(target)
     if target.codec == "hevc":
         context.codec_tag = "hvc1"  # what Apple's players ask for

@@ -190,12 +190,14 @@ def _soft_polygon(points: Floats, feather: float) -> Floats:
 
 
 def blur(values: Floats, sigma: float) -> Floats:
-    """Gaussian blur; a broad one on a quarter of the size, where it costs a twentieth and looks the same."""
-    if sigma < 10:
+    """Gaussian blur; a broad one on a half or a quarter of the size, where it costs little and looks the same."""
+    factor = 4 if sigma >= 10 else 2 if sigma >= 3 else 1
+    if factor == 1:
         narrow: Floats = cv2.GaussianBlur(values, (0, 0), sigma)
         return narrow
-    small = cv2.resize(values, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    wide: Floats = cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma / 4), values.shape[1::-1])
+    size = (max(values.shape[1] // factor, 1), max(values.shape[0] // factor, 1))
+    small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    wide: Floats = cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma / factor), values.shape[1::-1])
     return wide
 
 

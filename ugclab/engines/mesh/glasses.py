@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ugclab.engines.mesh.landmarks import LEFT_EYE, RIGHT_EYE
-from ugclab.engines.mesh.sampling import Picture, window
+from ugclab.engines.mesh.sampling import Picture, luma_window
 from ugclab.engines.mesh.topology import Floats
 
 EYES_PX = 80.0
@@ -43,8 +43,9 @@ def bridge(picture: Picture, points: Floats) -> float:
     nose = points[[TOP, MIDDLE, LOWER, BOTTOM], :2] @ turn.T
     corner = np.array([(nose[1, 0] + nose[2, 0]) / 2 - HALF_WIDTH, nose[0, 1] - MARGIN], np.float32)
     rows = max(round(float(nose[3, 1] - nose[0, 1])), 1) + 2 * MARGIN + 1
-    strip = window(picture, np.column_stack([turn, -corner]).astype(np.float32), (2 * HALF_WIDTH + 1, rows))
-    light = np.log(np.maximum(strip[..., 0] - 12, 8.0)).mean(axis=1, keepdims=True)
+    to_strip = np.column_stack([turn, -corner]).astype(np.float32)
+    strip = luma_window(picture, to_strip, (2 * HALF_WIDTH + 1, rows))
+    light = np.log(np.maximum(strip - 12, 8.0)).mean(axis=1, keepdims=True)
     smooth = cv2.GaussianBlur(light, (0, 0), BLUR).ravel()
     line = np.abs(np.diff(smooth, 2))[1:-1] * BLUR**2  # the outermost rows are the blur's own edge
     return float(line.max()) * 100

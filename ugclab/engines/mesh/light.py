@@ -17,8 +17,8 @@ GRID_SPAN = 3.05
 """Canonical units over the grid's width; a face is 2.7 wide."""
 LIGHT_GRID = (44, 52)
 """Cells of the coarser grid on which light is compared."""
-LIGHT_EVERY = 2
-MEMORY = 0.28
+LIGHT_EVERY = 3
+MEMORY = 0.39
 """Share of a new look in the running light, every LIGHT_EVERY frames: colour pumps without it."""
 LAMP = 0.08
 """A face whose brightness changes by this share within a frame is lit anew."""

@@ -5,10 +5,10 @@ import numpy as np
 
 from ugclab.engines.mesh.avatar import blur, texture_points
 from ugclab.engines.mesh.light import GRID
-from ugclab.engines.mesh.sampling import Codes, Picture, codes_of, to_yuv, window
+from ugclab.engines.mesh.sampling import Codes, Picture, codes_of, luma_window, to_yuv
 from ugclab.engines.mesh.topology import Floats
 
-CRISPNESS_EVERY = 10
+CRISPNESS_EVERY = 15
 BANDS = (1.6, 5.0, 14.0)
 """Standard deviations in texture px that part pores and lashes, wrinkles, folds, and form."""
 CRISPNESS_LIMITS = ((0.3, 1.1), (0.45, 1.1), (0.6, 1.1))
@@ -45,7 +45,7 @@ class Material:
         layers = [luma, *(blur(luma, sigma) for sigma in BANDS)]
         self._bands = [layers[i] - layers[i + 1] for i in range(len(BANDS))] + [layers[-1]]
         self.luma = luma
-        self.soft = cv2.GaussianBlur(yuv, (0, 0), 3.0)
+        self.soft = blur(yuv, 3.0)
         tints = []
         for index in (1, 2):
             chroma = np.ascontiguousarray(yuv[..., index])
@@ -65,7 +65,7 @@ class Material:
         side = max(1.0, min(3.0, 1 / scale / 1.0))  # look at up to three pixels a cell
         size = (int(GRID[0] * side), int(GRID[1] * side))
         zoom = to_grid * np.float32(side)
-        target = window(picture, zoom, size)[..., 0]
+        target = luma_window(picture, zoom, size)
         maps = cv2.resize(looks, size, interpolation=cv2.INTER_LINEAR)
         lit = cv2.resize(gain, size, interpolation=cv2.INTER_LINEAR)
         skin = cv2.resize(weight, size, interpolation=cv2.INTER_LINEAR) ** 2

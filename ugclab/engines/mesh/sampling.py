@@ -107,6 +107,13 @@ def window(picture: Picture, to_window: Floats, size: tuple[int, int], *, fill: 
     return stacked if scale == 1 else stacked / np.float32(scale)
 
 
+def luma_window(picture: Picture, to_window: Floats, size: tuple[int, int]) -> Floats:
+    """The luma of `window`, (height, width)."""
+    scale = 1 << (picture.colour.bit_depth - 8)
+    luma: Floats = _shrink_warp(picture.y, to_window, size, cv2.BORDER_REPLICATE, 0.0).astype(np.float32)
+    return luma if scale == 1 else luma / np.float32(scale)
+
+
 def _shrink_warp(plane: NDArray[np.generic], affine: Floats, size: tuple[int, int], border: int, fill: float) -> Any:
     """Warp, after area sampling where the window shrinks the plane much: bilinear taps would alias and jitter."""
     shrink = float(np.sqrt(abs(affine[0, 0] * affine[1, 1] - affine[0, 1] * affine[1, 0])))

@@ -113,10 +113,10 @@ class Tracker:
         """Look where the track should be now; None if it is not there."""
         expected = track.region.shifted(*track.velocity)
         face = self._landmarker.see(picture, expected)
-        moved = _distance(Region.of_landmarks(face.points), expected)
-        if face.presence >= MIN_PRESENCE and moved > LOOK_AGAIN:
-            face = self._landmarker.see(picture, Region.of_landmarks(face.points))
         region = Region.of_landmarks(face.points)
+        if face.presence >= MIN_PRESENCE and _distance(region, expected) > LOOK_AGAIN:
+            face = self._landmarker.see(picture, region)
+            region = Region.of_landmarks(face.points)
         lost = face.presence < MIN_PRESENCE or _badly_sized(region, track.region)
         if lost or _distance(region, expected) > ASK_DETECTOR:
             detections = self._detector.find(picture) if detections is None else detections
@@ -159,6 +159,8 @@ class Tracker:
 
     def _without_doubles(self, sightings: list[Sighting]) -> list[Sighting]:
         """Two tracks on one face: the one that came later, by number, goes."""
+        if len(sightings) < 2:
+            return sightings
         kept: list[Sighting] = []
         for sighting in sorted(sightings, key=lambda s: s.track):
             region = Region.of_landmarks(sighting.face.points)
