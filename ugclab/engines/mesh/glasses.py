@@ -4,10 +4,11 @@ Glasses are before the face, so a swap covers the part of them inside it. The me
 the nose, from between the eyes down to where its tip begins, averaged over its width, in logarithms; the sharpest thin
 line in it (second difference after a blur of 1.2 px at 80 px between the outer eye corners), in percent.
 
-Measured, the 70th percentile over every tenth frame of six seconds. Clips with glasses: thin rimless 1.5 (missed: as
-low as skin), thin metal frames 2.9 and 4.0, dark frames more than 12 (two clips), drawn on 67. Clips without: of 14
-people and a drawn figure the highest were 1.9 (a frown), 1.4 and 1.3. Photographs and paintings: with glasses one,
-15.8; 15 without, from 0.4 to 2.9. So few with glasses set the limits that more footage may move them.
+Measured, the 70th percentile over every tenth frame of six seconds (a swap looks at every fifteenth). Clips with
+glasses: thin rimless 1.5 (missed: as low as skin), thin metal frames 2.9 and 4.0, dark frames more than 12 (two clips),
+drawn on 67. Clips without: of 14 people and a drawn figure the highest were 1.9 (a frown), 1.4 and 1.3. Photographs and
+paintings: with glasses one, 15.8; 15 without, from 0.4 to 2.9. So few with glasses set the limits that more footage may
+move them.
 """
 
 import cv2
