@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ugclab.engines.mesh import avatar as worn
+from ugclab.engines.mesh import texture as worn
 from ugclab.engines.mesh import topology
 from ugclab.engines.mesh.light import GRID, SceneLight, grid_affine
 from ugclab.engines.mesh.material import Material
 from ugclab.engines.mesh.pose import FLATTENED, Pose
 from ugclab.engines.mesh.sampling import Picture, Plane
 from ugclab.engines.mesh.shape import Delta
+from ugclab.engines.mesh.spectacles import Spectacles
 from ugclab.engines.mesh.topology import Floats
 from ugclab.engines.mesh.warp import inverse_map
 
@@ -23,6 +24,11 @@ SHOULDER = 0.35
 """Slope above the footage's own highlights: a brighter avatar would clip."""
 TOE = 0.6
 """Slope below the footage's darkest skin."""
+EYES = (0.60, 0.32)
+"""Half axes of what stays of the wearer's own eyes, in widths of an eye: more costs likeness."""
+BARE_EYES = (0.68, 0.44)
+"""The same under an avatar whose glasses were taken off: what was behind them is guessed, and tells nobody from
+another."""
 FADE_YAW = (40.0 * FLATTENED, 60.0 * FLATTENED)
 FADE_PITCH = (35.0, 50.0)
 """Degrees between which a turned face fades from the swap to the source: beyond, a photo's other side would be seen."""
@@ -41,8 +47,11 @@ class Masks:
     """Where the wearer's hair may hang into the face."""
 
 
-def masks() -> Masks:
-    """The masks every face shares: they lie in the texture, so they follow lids, lips and perspective."""
+def masks(eyes: tuple[float, float]) -> Masks:
+    """The masks every face shares: they lie in the texture, so they follow lids, lips and perspective.
+
+    `eyes` is one of EYES and BARE_EYES.
+    """
     points = worn.texture_points()
     own = np.zeros((worn.HEIGHT, worn.WIDTH), np.float32)
     for ring in (topology.RIGHT_EYE, topology.LEFT_EYE):
@@ -51,7 +60,8 @@ def masks() -> Masks:
         tilt = points[ring[8]] - points[ring[0]]
         angle = float(np.arctan2(tilt[1], tilt[0]))
         angle -= np.pi * round(angle / np.pi)
-        own = np.maximum(own, worn.ellipse_mask(corners.mean(0), (0.60 * width, 0.32 * width), angle, 0.02))
+        axes = (eyes[0] * width, eyes[1] * width)
+        own = np.maximum(own, worn.ellipse_mask(corners.mean(0), axes, angle, 0.02))
     own = np.maximum(own, worn.ring_mask(topology.OUTER_LIPS, (1.06, 1.10), 0.02))
     features = np.zeros_like(own)
     for ring, grow in (
@@ -69,13 +79,17 @@ def masks() -> Masks:
 class Wearer:
     """One face of one clip wearing one avatar; keeps the running light between frames."""
 
-    def __init__(self, texture: Floats, delta: Delta) -> None:
-        """`texture` is Avatar.texture, `delta` the difference to the clip's face."""
+    def __init__(
+        self, texture: Floats, delta: Delta, spectacles: Spectacles | None = None, *, bare: bool = False
+    ) -> None:
+        """`texture` and `bare` are Avatar's, `delta` the difference to the clip's face, `spectacles` what stays on
+        it."""
         self._delta = delta
+        self._spectacles = spectacles
         self._material = Material(texture)
         self._light = SceneLight()
         self._points = worn.texture_points()
-        shared = masks()
+        shared = masks(BARE_EYES if bare else EYES)
         self._masks = cv2.merge([shared.face, shared.own, shared.light, shared.forehead])
 
     def wear(self, picture: Picture, points: Floats, pose: Pose, strength: float = 1.0) -> bool:
@@ -99,7 +113,8 @@ class Wearer:
         material.match(picture, to_grid, looks, weights[..., 2], light.gain)
         alpha = weights[..., 0] * edge * (1 - light.hair) * np.float32(strength)
         blend = (alpha, np.ascontiguousarray(weights[..., 1]))
-        self._paint(picture, rect, to_grid, looks, blend, self._moves(mesh, pose))
+        kept = self._spectacles.over(pose, rect) if self._spectacles else None
+        self._paint(picture, rect, to_grid, looks, blend, self._moves(mesh, pose), kept)
         return True
 
     def _paint(
@@ -110,8 +125,10 @@ class Wearer:
         looks: Floats,
         blend: tuple[Floats, Floats],
         moves: list[tuple[Floats, Floats]],
+        kept: Floats | None,
     ) -> None:
-        """Look the face up at full resolution and blend it in; `blend` holds alpha and the own share."""
+        """Look the face up at full resolution and blend it in; `blend` holds alpha and the own share, `kept` is where
+        the picture stays."""
         left, top, width, height = rect
         material, light = self._material, self._light
         black = np.float32(0.0 if picture.colour.full_range else 16.0)
@@ -122,6 +139,9 @@ class Wearer:
         alpha, own, gain = (
             cv2.warpAffine(part, inverse, (width, height), flags=cv2.INTER_LINEAR) for part in (*blend, light.gain)
         )
+
+        if kept is not None:
+            alpha *= 1 - kept
 
         y = picture.y[top : top + height, left : left + width]
         target = y.astype(np.float32)

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ugclab.engines.base import SegmentContext
 from ugclab.engines.mesh import pose, shape, smoothing
 from ugclab.engines.mesh.avatar import Avatar
 from ugclab.engines.mesh.composite import Wearer
 from ugclab.engines.mesh.records import NO_FRAME, Records
+from ugclab.engines.mesh.spectacles import Spectacles
 from ugclab.engines.mesh.topology import Floats
 from ugclab.media.frames import Frame, first_tick
 
@@ -20,11 +22,19 @@ class Role:
     """Where one person is in each frame of a segment, and what he wears."""
 
     def __init__(
-        self, records: Records, tracks: list[int], rest: Floats, avatar: Avatar, segment: SegmentContext
+        self,
+        records: Records,
+        tracks: list[int],
+        rest: Floats,
+        avatar: Avatar,
+        segment: SegmentContext,
+        eyewear: NDArray[np.uint8] | None = None,
     ) -> None:
-        """`rest` (468, 3) is the person's own face at rest."""
+        """`rest` (468, 3) is the person's own face at rest, `eyewear` the Spectacles.cover of what he wears."""
         self._rest = rest
-        self._wearer = Wearer(avatar.texture, shape.identity_delta(avatar.shape, rest))
+        worn = None if eyewear is None else Spectacles(eyewear, rest)
+        delta = shape.identity_delta(avatar.shape, rest)
+        self._wearer = Wearer(avatar.texture, delta, worn, bare=avatar.bare)
         self._stamps = records.stamps
         info = segment.source.info
         order = np.argsort(records.stamps, kind="stable")
