@@ -120,7 +120,9 @@ def test_glasses_of_the_footage_are_found_at_any_turn() -> None:
     cover = views.find([1, 3], CANONICAL)
     assert cover is not None
     points = landmarks(300, 250, 240, turn=(18, 6, -9))
-    over = Spectacles(cover, CANONICAL).over(pose.fit(points, CANONICAL), (100, 60, 400, 380)) > 0.5
+    alpha = np.ones((380, 400), np.float32)
+    Spectacles(cover, CANONICAL).spare(alpha, pose.fit(points, CANONICAL), (100, 60))
+    over = alpha < 0.5
     truth = (wearer_of(drawn, points).y < 90)[60:440, 100:500]
     assert over[truth].mean() > 0.8
     assert over.sum() < 4 * truth.sum()
@@ -134,7 +136,18 @@ def test_what_is_kept_stays_bit_for_bit(bit_depth: int) -> None:
     cover[70:110] = 255
     kept = Spectacles(cover, CANONICAL)
     assert wear(frame, points, wearer=Wearer(texture(), NOTHING, kept))
-    band = kept.over(pose.fit(points, CANONICAL), (0, 0, *frame.y.shape[::-1]))
-    assert (band == 1).any()
-    assert np.array_equal(frame.y[band == 1], before["y"][band == 1])
-    assert (frame.y != before["y"])[band == 0].any()
+    alpha = np.ones(frame.y.shape, np.float32)
+    kept.spare(alpha, pose.fit(points, CANONICAL), (0, 0))
+    assert 0.02 < (alpha == 0).mean() < 0.2
+    assert np.array_equal(frame.y[alpha == 0], before["y"][alpha == 0])
+    assert (frame.y != before["y"])[alpha > 0.99].any()
+
+
+@pytest.mark.parametrize("place", [(-900.0, 0.0), (0.0, 900.0), (10.0, 235.0)])
+def test_glasses_outside_the_picture_do_no_harm(place: tuple[float, float]) -> None:
+    alpha = np.ones((240, 320), np.float32)
+    cover = np.full((SIZE[1], SIZE[0]), 255, np.uint8)
+    points = landmarks(*place, face_px=120)
+    Spectacles(cover, CANONICAL).spare(alpha, pose.fit(points, CANONICAL), (0, 0))
+    assert (alpha == 0).any() == (place == (10.0, 235.0))
+    Spectacles(np.zeros_like(cover), CANONICAL).spare(alpha, pose.fit(points, CANONICAL), (0, 0))

@@ -113,8 +113,7 @@ class Wearer:
         material.match(picture, to_grid, looks, weights[..., 2], light.gain)
         alpha = weights[..., 0] * edge * (1 - light.hair) * np.float32(strength)
         blend = (alpha, np.ascontiguousarray(weights[..., 1]))
-        kept = self._spectacles.over(pose, rect) if self._spectacles else None
-        self._paint(picture, rect, to_grid, looks, blend, self._moves(mesh, pose), kept)
+        self._paint(picture, rect, to_grid, looks, blend, self._moves(mesh, pose), pose)
         return True
 
     def _paint(
@@ -125,10 +124,9 @@ class Wearer:
         looks: Floats,
         blend: tuple[Floats, Floats],
         moves: list[tuple[Floats, Floats]],
-        kept: Floats | None,
+        pose: Pose,
     ) -> None:
-        """Look the face up at full resolution and blend it in; `blend` holds alpha and the own share, `kept` is where
-        the picture stays."""
+        """Look the face up at full resolution and blend it in; `blend` holds alpha and the own share."""
         left, top, width, height = rect
         material, light = self._material, self._light
         black = np.float32(0.0 if picture.colour.full_range else 16.0)
@@ -140,8 +138,8 @@ class Wearer:
             cv2.warpAffine(part, inverse, (width, height), flags=cv2.INTER_LINEAR) for part in (*blend, light.gain)
         )
 
-        if kept is not None:
-            alpha *= 1 - kept
+        if self._spectacles is not None:
+            self._spectacles.spare(alpha, pose, (left, top))
 
         y = picture.y[top : top + height, left : left + width]
         target = y.astype(np.float32)

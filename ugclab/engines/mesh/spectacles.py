@@ -42,14 +42,23 @@ class Spectacles:
     rest: Floats
     """(468, 3) the wearer's face at rest."""
 
-    def over(self, pose: Pose, rectangle: tuple[int, int, int, int]) -> Floats:
-        """(height, width) 0-1 in a rectangle (left, top, width, height) of a picture with the face at `pose`."""
-        left, top, width, height = rectangle
+    def spare(self, alpha: Floats, pose: Pose, corner: tuple[int, int]) -> None:
+        """Take the glasses of a face at `pose` out of `alpha` (height, width), whose first px is the picture's
+        `corner` (left, top)."""
+        rows = np.flatnonzero(self.cover.any(axis=1))
+        if not len(rows):
+            return
+        first, last = int(rows[0]) - 1, int(rows[-1]) + 2
         affine = to_picture(pose, self.rest)
-        affine[:, 2] -= (left, top)
-        seen: Floats = cv2.warpAffine(self.cover, affine, (width, height), flags=cv2.INTER_LINEAR).astype(np.float32)
-        seen *= np.float32(1 / 255)
-        return seen
+        ends = np.array([[x, y, 1] for x in (-1, SIZE[0]) for y in (first, last)], np.float32) @ affine.T - corner
+        x0, y0 = np.maximum(np.floor(ends.min(0)), 0).astype(int).tolist()
+        x1, y1 = np.minimum(np.ceil(ends.max(0)) + 1, alpha.shape[::-1]).astype(int).tolist()
+        if x1 <= x0 or y1 <= y0:
+            return
+        affine[:, 2] -= (corner[0] + x0, corner[1] + y0)
+        kept = cv2.warpAffine(self.cover, affine, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR)
+        part = alpha[y0:y1, x0:x1]
+        part[...] = cv2.multiply(part, cv2.bitwise_not(kept), scale=1 / 255, dtype=cv2.CV_32F)
 
 
 class Views:
