@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ugclab.engines.mesh import avatar as worn
+from ugclab.engines.mesh import texture as worn
 from ugclab.engines.mesh import topology
 from ugclab.engines.mesh.light import GRID, SceneLight, grid_affine
 from ugclab.engines.mesh.material import Material
 from ugclab.engines.mesh.pose import FLATTENED, Pose
 from ugclab.engines.mesh.sampling import Picture, Plane
 from ugclab.engines.mesh.shape import Delta
+from ugclab.engines.mesh.spectacles import Spectacles
 from ugclab.engines.mesh.topology import Floats
 from ugclab.engines.mesh.warp import inverse_map
 
@@ -23,13 +24,18 @@ SHOULDER = 0.35
 """Slope above the footage's own highlights: a brighter avatar would clip."""
 TOE = 0.6
 """Slope below the footage's darkest skin."""
+EYES = (0.60, 0.32)
+"""Half axes of what stays of the wearer's own eyes, in widths of an eye: more costs likeness."""
+BARE_EYES = (0.68, 0.44)
+"""The same under an avatar whose glasses were taken off: what was behind them is guessed, and tells nobody from
+another."""
 FADE_YAW = (40.0 * FLATTENED, 60.0 * FLATTENED)
 FADE_PITCH = (35.0, 50.0)
 """Degrees between which a turned face fades from the swap to the source: beyond, a photo's other side would be seen."""
 
-OWN_REACH = ((topology.RIGHT_EYE, 0.45), (topology.LEFT_EYE, 0.45), (topology.OUTER_LIPS, 0.2))
-"""How far beyond its landmarks the wearer's own share of a feature goes, in its width: the masks below, with their
-feathers, round a closed eye."""
+FEATHER, LIPS_REACH = 0.13, 0.2
+"""How far an eye's mask is softened beyond its axes, in widths of an eye, and the mouth's own share beyond its
+landmarks, in widths of a mouth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,11 @@ class Masks:
     """Where the wearer's hair may hang into the face."""
 
 
-def masks() -> Masks:
-    """The masks every face shares: they lie in the texture, so they follow lids, lips and perspective."""
+def masks(eyes: tuple[float, float]) -> Masks:
+    """The masks every face shares: they lie in the texture, so they follow lids, lips and perspective.
+
+    `eyes` is one of EYES and BARE_EYES.
+    """
     points = worn.texture_points()
     own = np.zeros((worn.HEIGHT, worn.WIDTH), np.float32)
     for ring in (topology.RIGHT_EYE, topology.LEFT_EYE):
@@ -55,7 +64,8 @@ def masks() -> Masks:
         tilt = points[ring[8]] - points[ring[0]]
         angle = float(np.arctan2(tilt[1], tilt[0]))
         angle -= np.pi * round(angle / np.pi)
-        own = np.maximum(own, worn.ellipse_mask(corners.mean(0), (0.60 * width, 0.32 * width), angle, 0.02))
+        axes = (eyes[0] * width, eyes[1] * width)
+        own = np.maximum(own, worn.ellipse_mask(corners.mean(0), axes, angle, 0.02))
     own = np.maximum(own, worn.ring_mask(topology.OUTER_LIPS, (1.06, 1.10), 0.02))
     features = np.zeros_like(own)
     for ring, grow in (
@@ -73,14 +83,23 @@ def masks() -> Masks:
 class Wearer:
     """One face of one clip wearing one avatar; keeps the running light between frames."""
 
-    def __init__(self, texture: Floats, delta: Delta) -> None:
-        """`texture` is Avatar.texture, `delta` the difference to the clip's face."""
+    def __init__(
+        self, texture: Floats, delta: Delta, spectacles: Spectacles | None = None, *, bare: bool = False
+    ) -> None:
+        """`texture` and `bare` are Avatar's, `delta` the difference to the clip's face, `spectacles` what stays on
+        it."""
         self._delta = delta
+        self._spectacles = spectacles
         self._material = Material(texture)
         self._light = SceneLight()
         self._points = worn.texture_points()
         self._memory = np.empty((8, 0), np.float32)
-        shared = masks()
+        eyes = BARE_EYES if bare else EYES
+        shared = masks(eyes)
+        # How far beyond its landmarks the wearer's own share of a feature goes, in its width: round a closed eye, whose
+        # landmarks have no height, as far as the mask and its feather.
+        reach = eyes[1] + FEATHER
+        self._own = ((topology.RIGHT_EYE, reach), (topology.LEFT_EYE, reach), (topology.OUTER_LIPS, LIPS_REACH))
         self._masks = cv2.merge([shared.face, shared.own, shared.light, shared.forehead])
 
     def wear(self, picture: Picture, points: Floats, pose: Pose, strength: float = 1.0) -> bool:
@@ -106,7 +125,7 @@ class Wearer:
         rect = _within(rect, alpha, to_grid)
         if rect is not None:
             wearing = cv2.merge([looks[..., 0], looks[..., 1], alpha, weights[..., 1]])
-            self._paint(picture, rect, to_grid, wearing, self._moves(mesh, pose))
+            self._paint(picture, rect, to_grid, wearing, self._moves(mesh, pose), pose)
         return True
 
     def _paint(
@@ -116,6 +135,7 @@ class Wearer:
         to_grid: Floats,
         wearing: Floats,
         moves: list[tuple[Floats, Floats]],
+        pose: Pose,
     ) -> None:
         """Look the face up and blend it in; `wearing` (GRID, 4) holds where to look, alpha and the own share."""
         left, top, width, height = rect
@@ -136,6 +156,10 @@ class Wearer:
             for part, target in zip((*halves, lit[0]), room, strict=False)
         )
         target, face, tone = (part[:height, :width] for part in room[5:])
+
+        if self._spectacles is not None:
+            self._spectacles.spare(alpha, pose, (left, top))
+            cv2.resize(alpha, half, dst=halves[2], interpolation=cv2.INTER_AREA)
 
         y = picture.y[top : top + height, left : left + width]
         target[...] = y
@@ -188,7 +212,7 @@ class Wearer:
         delta = self._delta
         shifts = pose.turn(np.stack([delta.right_eye, delta.left_eye, delta.mouth]))[:, :2]
         moves = []
-        for (ring, reach), shift in zip(OWN_REACH, shifts, strict=True):
+        for (ring, reach), shift in zip(self._own, shifts, strict=True):
             points = mesh[ring, :2]
             low, high = points.min(0), points.max(0)
             margin = reach * (high - low).max()

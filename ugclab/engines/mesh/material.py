@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from ugclab.engines.mesh.avatar import blur, texture_points
 from ugclab.engines.mesh.light import GRID
 from ugclab.engines.mesh.sampling import Codes, Picture, codes_of, luma_window, to_yuv
+from ugclab.engines.mesh.texture import blur, texture_points
 from ugclab.engines.mesh.topology import Floats
 
 CRISPNESS_EVERY = 15
