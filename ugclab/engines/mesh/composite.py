@@ -24,18 +24,19 @@ SHOULDER = 0.35
 """Slope above the footage's own highlights: a brighter avatar would clip."""
 TOE = 0.6
 """Slope below the footage's darkest skin."""
-EYES = (0.60, 0.32)
-"""Half axes of what stays of the wearer's own eyes, in widths of an eye: more costs likeness."""
-BARE_EYES = (0.68, 0.44)
+EYES = (0.60, 0.32, 0.0)
+"""Half axes of what stays of the wearer's own eyes, and how far its middle lies below theirs, in widths of an eye: more
+costs likeness."""
+BARE_EYES = (0.84, 0.60, 0.16)
 """The same under an avatar whose glasses were taken off: what was behind them is guessed, and tells nobody from
-another."""
+another. It lies as rims do, so that the guessed skin below does not read as a lid."""
 FADE_YAW = (40.0 * FLATTENED, 60.0 * FLATTENED)
 FADE_PITCH = (35.0, 50.0)
 """Degrees between which a turned face fades from the swap to the source: beyond, a photo's other side would be seen."""
 
 FEATHER, LIPS_REACH = 0.13, 0.2
-"""How far an eye's mask is softened beyond its axes, in widths of an eye, and the mouth's own share beyond its
-landmarks, in widths of a mouth."""
+"""How far an eye's mask is softened beyond its axes, in widths of an eye, and how far the mouth's own share goes beyond
+its landmarks, in widths of a mouth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Masks:
     """Where the wearer's hair may hang into the face."""
 
 
-def masks(eyes: tuple[float, float]) -> Masks:
+def masks(eyes: tuple[float, float, float]) -> Masks:
     """The masks every face shares: they lie in the texture, so they follow lids, lips and perspective.
 
     `eyes` is one of EYES and BARE_EYES.
@@ -64,8 +65,9 @@ def masks(eyes: tuple[float, float]) -> Masks:
         tilt = points[ring[8]] - points[ring[0]]
         angle = float(np.arctan2(tilt[1], tilt[0]))
         angle -= np.pi * round(angle / np.pi)
-        axes = (eyes[0] * width, eyes[1] * width)
-        own = np.maximum(own, worn.ellipse_mask(corners.mean(0), axes, angle, 0.02))
+        across, down, lower = (share * width for share in eyes)
+        middle = corners.mean(0) + np.array([0, lower], np.float32)
+        own = np.maximum(own, worn.ellipse_mask(middle, (across, down), angle, 0.02))
     own = np.maximum(own, worn.ring_mask(topology.OUTER_LIPS, (1.06, 1.10), 0.02))
     features = np.zeros_like(own)
     for ring, grow in (
@@ -96,10 +98,11 @@ class Wearer:
         self._memory = np.empty((8, 0), np.float32)
         eyes = BARE_EYES if bare else EYES
         shared = masks(eyes)
-        # How far beyond its landmarks the wearer's own share of a feature goes, in its width: round a closed eye, whose
-        # landmarks have no height, as far as the mask and its feather.
-        reach = eyes[1] + FEATHER
-        self._own = ((topology.RIGHT_EYE, reach), (topology.LEFT_EYE, reach), (topology.OUTER_LIPS, LIPS_REACH))
+        # How far beyond its landmarks the wearer's own share of a feature goes to the left, up, right and down, in its
+        # width; a closed eye's landmarks have no height.
+        across, up, down = eyes[0] - 0.5 + FEATHER, eyes[1] - eyes[2] + FEATHER, eyes[1] + eyes[2] + FEATHER
+        eye, lips = (np.array([-x, -y0, x, y1], np.float32) for x, y0, y1 in ((across, up, down), (LIPS_REACH,) * 3))
+        self._own = ((topology.RIGHT_EYE, eye), (topology.LEFT_EYE, eye), (topology.OUTER_LIPS, lips))
         self._masks = cv2.merge([shared.face, shared.own, shared.light, shared.forehead])
 
     def wear(self, picture: Picture, points: Floats, pose: Pose, strength: float = 1.0) -> bool:
@@ -215,8 +218,7 @@ class Wearer:
         for (ring, reach), shift in zip(self._own, shifts, strict=True):
             points = mesh[ring, :2]
             low, high = points.min(0), points.max(0)
-            margin = reach * (high - low).max()
-            moves.append((np.concatenate([low - margin, high + margin]), shift))
+            moves.append((np.concatenate([low, high]) + reach * (high - low).max(), shift))
         return moves
 
 
