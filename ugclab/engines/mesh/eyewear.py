@@ -87,12 +87,12 @@ def _beside_brows(shape: tuple[int, ...], points: Floats) -> Floats:
 
 def cover(lines: Floats, margin: float) -> Floats:
     """(height, width) 1 on the glasses `find` found and `margin` px around them, softly 0 elsewhere."""
-    mask = np.zeros(lines.shape, np.float32)
+    mask = np.zeros(lines.shape, np.uint8)
     for half in np.unique(lines[lines > 0]):
         side = 2 * int(np.ceil(half + margin)) + 1
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-        np.maximum(mask, cv2.dilate((lines == half).astype(np.float32), kernel), out=mask)
-    soft: Floats = cv2.GaussianBlur(mask, (0, 0), 1.5)
+        np.maximum(mask, cv2.dilate((lines == half).astype(np.uint8), kernel), out=mask)
+    soft: Floats = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5)
     return soft
 
 
@@ -137,14 +137,16 @@ def _contrast(light: Floats, places: Floats, across: Floats) -> tuple[Floats, Fl
 
 def _best_path(gain: Floats) -> Ints:
     """For each row of (n, m) a column, neighbours at most STEEP apart, with the largest sum."""
-    total = gain.copy()
+    padded = np.pad(gain, ((0, 0), (STEEP, STEEP)), constant_values=-np.inf)
+    total = padded[:, STEEP:-STEEP]
+    reached = np.lib.stride_tricks.sliding_window_view(padded, 2 * STEEP + 1, axis=1)
     came = np.zeros(gain.shape, np.intp)
+    columns = np.arange(gain.shape[1])
     price = BEND * np.abs(np.arange(-STEEP, STEEP + 1, dtype=np.float32))
     for row in range(1, len(gain)):
-        before = np.pad(total[row - 1], STEEP, constant_values=-np.inf)
-        choices = np.lib.stride_tricks.sliding_window_view(before, 2 * STEEP + 1) - price
+        choices = reached[row - 1] - price
         step = choices.argmax(1)
-        total[row] += choices[np.arange(gain.shape[1]), step]
+        total[row] += choices[columns, step]
         came[row] = step - STEEP
     path = np.empty(len(gain), np.intp)
     path[-1] = int(total[-1].argmax())
