@@ -158,9 +158,13 @@ def test_a_result_is_a_source(tmp_path: Path) -> None:
     check(once)
     twice = make(once.result.path, plan_of(0, "2.5", 3, first=STANDARD.segments[1].action), tmp_path, name="twice.mp4")
     assert twice.result.mode is StitchMode.SMART
-    with av.open(str(twice.result.path)) as container:
-        sets = nal.read_parameter_sets(bytes(container.streams.video[0].codec_context.extradata or b""))
-    assert len(sets.sps) == 2, "a result's own parameter sets serve again"
+    known = []
+    for result in (once.result, twice.result):
+        with av.open(str(result.path)) as container:
+            sets = nal.read_parameter_sets(bytes(container.streams.video[0].codec_context.extradata or b""))
+        known.append(set(sets.sps))
+    assert len(known[0]) == 3, "the source's, the swapped frames' and the bridges'"
+    assert known[1] == known[0], "a result's own parameter sets serve again"
 
 
 @pytest.mark.parametrize("number", [0, 5, 31])

@@ -32,6 +32,25 @@ def test_ranges_are_exact(clip: Path, bounds: tuple[Fraction, Fraction]) -> None
     assert numbers == [n for n in range(90) if start <= n * Fraction(1001, 30_000) < end]
 
 
+@pytest.mark.parametrize("x264", ["", "b-pyramid=none", "ref=5:b-adapt=0", "bframes=0:ref=4"])
+def test_the_way_to_a_late_range_changes_nothing(tmp_path: Path, x264: str) -> None:
+    """Far behind a keyframe, what no other picture refers to is left out on the way."""
+    path = make_clip(tmp_path / "a.mp4", frames=120, gop=250, b_frames=3, x264=x264, noise=20, sounds=())
+    info = probe(path)
+    whole = list(read_frames(path, info))
+    part = list(read_frames(path, info, TimeRange(start=Fraction(80, 30), end=Fraction(90, 30))))
+    assert [frame.pts for frame in part] == [frame.pts for frame in whole[80:90]]
+    for old, new in zip(whole[80:90], part, strict=True):
+        assert all(np.array_equal(a, b) for a, b in ((old.y, new.y), (old.u, new.u), (old.v, new.v)))
+
+
+def test_borrowed_frames_are_the_same(clip: Path) -> None:
+    info = probe(clip)
+    for own, lent in zip(read_frames(clip, info), read_frames(clip, info, borrow=True), strict=True):
+        assert all(np.array_equal(a, b) for a, b in ((own.y, lent.y), (own.u, lent.u), (own.v, lent.v)))
+        assert (own.pts, own.time, own.colour) == (lent.pts, lent.time, lent.colour)
+
+
 def test_frames_are_owned_and_independent(clip: Path) -> None:
     info = probe(clip)
     frames = list(read_frames(clip, info, TimeRange(start=0, end=Fraction(1, 2))))

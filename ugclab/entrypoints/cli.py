@@ -62,6 +62,7 @@ def swap(
     out: Annotated[Path, typer.Option("--out", "-o", help="The result, .mp4 or .mov.", show_default=False)],
     plan: options.Plan = "default",
     face: options.Face = "largest",
+    eyewear: options.Eyewear = options.DEFAULTS.eyewear,
     engine: options.Engine = "mesh",
     stitch: options.Stitch = StitchMode.AUTO,
     crf: options.Crf = options.DEFAULTS.crf,
@@ -80,6 +81,7 @@ def swap(
 
     wanted = checked_options(
         face=FaceSelector.parse(face),
+        eyewear=eyewear,
         min_swapped=min_swapped,
         stitch=stitch,
         crf=crf,

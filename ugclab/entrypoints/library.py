@@ -28,6 +28,7 @@ def swap(
     out: PathLike,
     plan: str = FITTED,
     face: str = "largest",
+    eyewear: str = "keep",
     engine: str = DEFAULT_ENGINE,
     stitch: str = "auto",
     crf: int = 18,
@@ -53,6 +54,7 @@ def swap(
         engine=engine,
         options=checked_options(
             face=FaceSelector.parse(face),
+            eyewear=eyewear,
             min_swapped=min_swapped,
             stitch=stitch,
             crf=crf,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ugclab.schema.job import StitchMode, SwapOptions
+from ugclab.schema.job import EyewearMode, StitchMode, SwapOptions
 
 DEFAULTS = SwapOptions()
 Source = Annotated[Path, typer.Argument(help="The video.", metavar="SOURCE", show_default=False)]
@@ -20,6 +20,10 @@ Plan = Annotated[
 ]
 Face = Annotated[
     str, typer.Option("--face", help="Which face: largest, left, right, all, index:N or like:PHOTO.", metavar="WHICH")
+]
+Eyewear = Annotated[
+    EyewearMode,
+    typer.Option("--eyewear", help="Glasses in the footage: kept on, or covered by the face.", case_sensitive=False),
 ]
 Engine = Annotated[str, typer.Option("--engine", help="What swaps: see ugclab engines.", metavar="NAME")]
 Stitch = Annotated[StitchMode, typer.Option("--stitch", help="How untouched parts are kept.", case_sensitive=False)]

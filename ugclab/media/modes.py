@@ -35,6 +35,8 @@ class StitchPlan:
     """Why this mode, as a sentence."""
     target: EncodeTarget
     """What swapped segments are encoded to, so that they fit the rest: give it to `encode_segment`."""
+    bridge: EncodeTarget
+    """What kept frames are encoded to that cannot be copied; `target` itself in mode `full`."""
     pieces: tuple[Piece, ...]
     index: PacketIndex
     tone_map: bool = False
@@ -69,10 +71,10 @@ def plan_stitch(
         kept = any(not r.swap for r in ranges)
         obstacle = "no keyframe is near enough to copy anything" if kept else "every frame is swapped"
     sets = index.parameter_sets
-    target = None if obstacle or sets is None else _smart_target(info, index, sets, crf, preset)
-    if target is None and not obstacle:
+    targets = None if obstacle or sets is None else _smart_targets(info, sets, crf, preset)
+    if targets is None and not obstacle:
         obstacle = "its parameter sets leave no room for ours"
-    if target is not None:
+    if targets is not None:
         bridged = sum(p.frames for p in pieces if p.kind == "bridge")
         if mode is StitchMode.PREPARED and bridged:
             raise InputError(f"{path.name} was not prepared for this plan", hint="call prepare with the same plan")
@@ -80,13 +82,15 @@ def plan_stitch(
         reason = f"H.264 in 8 bits with {'closed groups' if info.gop.closed else 'some open groups'} of pictures" + (
             f": all but {bridged} frames beside the cuts are copied" if bridged else ": every kept frame is copied"
         )
-        return StitchPlan(path, info, chosen, reason, target, pieces, index)
+        return StitchPlan(path, info, chosen, reason, *targets, pieces, index)
     if mode in (StitchMode.SMART, StitchMode.PREPARED):
         raise InputError(f"{path.name} cannot be stitched in mode {mode}: {obstacle}", hint="use mode auto or full")
     warnings = _full_warnings(info, tone_map=tone_map)
     target = full_target(path, info, crf=crf, preset=preset, tone_map=tone_map)
     reason = f"encoded as a whole: {obstacle}"
-    return StitchPlan(path, info, StitchMode.FULL, reason, target, full_pieces(ranges), index, tone_map, warnings)
+    return StitchPlan(
+        path, info, StitchMode.FULL, reason, target, target, full_pieces(ranges), index, tone_map, warnings
+    )
 
 
 def smart_obstacle(info: MediaInfo, index: PacketIndex, *, tone_map: bool = False) -> str:
@@ -118,10 +122,10 @@ def smart_obstacle(info: MediaInfo, index: PacketIndex, *, tone_map: bool = Fals
     return ""
 
 
-def _smart_target(
-    info: MediaInfo, index: PacketIndex, sets: nal.ParameterSets, crf: int, preset: str
-) -> EncodeTarget | None:
-    """An encoder whose pictures fit between copied ones; None where none would."""
+def _smart_targets(
+    info: MediaInfo, sets: nal.ParameterSets, crf: int, preset: str
+) -> tuple[EncodeTarget, EncodeTarget] | None:
+    """Encoders of swapped and of bridge frames that fit between copied ones; None where none would."""
     sps = nal.parse_sps(sets.sps[0])
     sideways = info.rotation % 180 != 0
     profile = _PROFILES.get(sps.profile_idc, "high")
@@ -142,7 +146,11 @@ def _smart_target(
     made = nal.parse_sps(nal.read_parameter_sets(encoder_headers(target)).sps[0])
     if (made.width_mbs, made.height_map_units) != (sps.width_mbs, sps.height_map_units):
         return None
-    return _with_free_number(target, sets)
+    swapped = _with_free_number(target, sets)
+    if swapped is None:
+        return None
+    bridge = _with_free_number(swapped.bridge, sets.merge(nal.read_parameter_sets(encoder_headers(swapped))))
+    return (swapped, bridge) if bridge is not None else None
 
 
 def _with_free_number(target: EncodeTarget, sets: nal.ParameterSets) -> EncodeTarget | None:

@@ -66,6 +66,7 @@ def prepare(
             mode=StitchMode.FULL,
             reason="prepared",
             target=target,
+            bridge=target,
             pieces=tuple(Piece("segment", r.first, r.end, segment=n) for n, r in enumerate(ranges)),
             index=index,
         )

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from ugclab.errors import Cancelled, MediaError, OutputError
 from ugclab.media import nal
-from ugclab.media.encode import EncodeTarget, encode_packets, encoded_sample
+from ugclab.media.encode import EncodeTarget, encode_packets, encoded_sample, encoder_headers
 from ugclab.media.frames import read_frames, stage
 from ugclab.media.modes import StitchPlan
 from ugclab.media.output import check_folder, whole_file
@@ -208,6 +208,8 @@ class _VideoPackets:
             if self._plan.mode is not StitchMode.FULL and self._plan.index.parameter_sets is not None:
                 known = self._plan.index.parameter_sets
                 sets = nal.ParameterSets(known.sps, known.pps).merge(sets)
+            if any(piece.kind == "bridge" for piece in self._plan.pieces):
+                sets = sets.merge(nal.read_parameter_sets(encoder_headers(self._plan.bridge)))
             for file in self._files.values():
                 sets = sets.merge(nal.read_parameter_sets(file.headers))
         except ValueError as error:
@@ -262,8 +264,9 @@ class _VideoPackets:
 
     def _encoded(self, piece: Piece) -> Iterator[Any]:
         plan = self._plan
-        target = plan.target if piece.kind == "encode" else plan.target.bridge
-        frames = stage(read_frames(plan.source, plan.info, self._range(piece), tone_map=plan.tone_map), name="decode")
+        target = plan.target if piece.kind == "encode" else plan.bridge
+        decoded = read_frames(plan.source, plan.info, self._range(piece), tone_map=plan.tone_map, borrow=True)
+        frames = stage(decoded, name="decode")
         count = 0
         for coded in encode_packets(frames, target):
             packet = Packet(coded.data)

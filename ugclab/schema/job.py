@@ -29,6 +29,13 @@ class StitchMode(StrEnum):
     FULL = "full"
 
 
+class EyewearMode(StrEnum):
+    """What becomes of glasses in the footage (engines/mesh/spectacles.py)."""
+
+    KEEP = "keep"
+    COVER = "cover"
+
+
 class FaceSelector(Frozen):
     """Which face is swapped: "largest", "left", "right", "all", "index:N" (from the left, from 0) or "like:PHOTO"."""
 
@@ -59,6 +66,9 @@ class SwapOptions(Frozen):
     """Everything that changes a result beside source, avatar, plan and engine."""
 
     face: FaceSelector = FaceSelector()
+    eyewear: EyewearMode = Field(
+        EyewearMode.KEEP, description="glasses in the footage: kept on, or covered by the face"
+    )
     min_swapped: float = Field(0.5, ge=0, le=1, description="least share of a segment's frames that must be swapped")
     stitch: StitchMode = StitchMode.AUTO
     crf: int = Field(18, ge=0, le=40, description="x264 quality of swapped frames; lower is better and larger")

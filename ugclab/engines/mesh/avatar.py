@@ -9,14 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ugclab.engines.mesh import glasses, pose, topology
+from ugclab.engines.mesh.bare import without_glasses
 from ugclab.engines.mesh.detector import Detector
 from ugclab.engines.mesh.landmarks import Landmarker, Region
 from ugclab.engines.mesh.sampling import Still
+from ugclab.engines.mesh.texture import (
+    HEIGHT,
+    LOWER_BROWS,
+    LUMA,
+    WIDTH,
+    above,
+    blur,
+    fill,
+    oval_mask,
+    ring_mask,
+    texture_points,
+)
 from ugclab.engines.mesh.topology import Floats
 from ugclab.engines.mesh.warp import inverse_map
 from ugclab.errors import AvatarError
 
-WIDTH, HEIGHT = 352, 416  # px of the texture; the face's oval is about 310 px wide in it
 MIN_FACE_PX = 64
 """Narrower faces carry no identity: 94 px is the smallest that was seen to work."""
 MIN_DETAIL = 12.0
@@ -36,27 +48,18 @@ class Avatar:
     texture: Floats
     """(HEIGHT, WIDTH, 3) RGB in [0, 1], evenly lit."""
     warnings: tuple[str, ...]
+    bare: bool = False
+    """Glasses were taken off it: what is around its eyes is guessed."""
 
     def save(self, path: Path) -> None:
         """Keep what was prepared."""
-        np.savez(path, shape=self.shape, texture=self.texture)
+        np.savez(path, shape=self.shape, texture=self.texture, bare=self.bare)
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Take up what `save` kept; its warnings were told then."""
         with np.load(path) as kept:
-            return cls(kept["shape"], kept["texture"], ())
-
-
-def texture_points() -> Floats:
-    """(468, 2) where each landmark lies in the texture: the canonical face, its sides and chin unrolled a little."""
-    shape = topology.canonical()
-    depth = shape[:, 2] - shape[:, 2].min()
-    flat = shape[:, :2] * (1 + 0.18 * depth[:, None])
-    low, high = flat.min(0), flat.max(0)
-    scale = min(WIDTH * 0.9 / (high[0] - low[0]), HEIGHT * 0.9 / (high[1] - low[1]))
-    points: Floats = ((flat - (low + high) / 2) * scale + np.array([WIDTH / 2, HEIGHT / 2])).astype(np.float32)
-    return points
+            return cls(kept["shape"], kept["texture"], (), bool(kept["bare"]))
 
 
 def prepare(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) -> Avatar:
@@ -72,8 +75,12 @@ def prepare(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker
         )
     raw, seen = _unroll(photo, points)
     raw = _mirror_hidden(raw, seen)
+    bare = glasses.bridge(Still.from_rgb(photo), points) > glasses.MIN_LINE_STILL
+    if bare:
+        raw = without_glasses(raw)
+        warnings.append("the avatar wears glasses: they are taken off; a photo without them looks better")
     texture = _even_light(_fill_outside(raw))
-    return Avatar(face.invert(points), texture, tuple(warnings))
+    return Avatar(face.invert(points), texture, tuple(warnings), bare)
 
 
 def _find(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) -> tuple[Floats, list[str]]:
@@ -107,8 +114,6 @@ def _find(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) 
     warnings = []
     if widths[0] < 120:
         warnings.append(f"the avatar's face is only {widths[0]:.0f} px wide: 150 or more look better")
-    if glasses.bridge(still, points) > glasses.MIN_LINE_STILL:
-        warnings.append("the avatar wears glasses: they are worn too")
     return points, warnings
 
 
@@ -157,67 +162,6 @@ def _mirror_hidden(texture: Floats, seen: Floats) -> Floats:
     return whole
 
 
-def oval_mask(shrink_top: float, shrink_sides: float, shrink_chin: float, feather: float) -> Floats:
-    """(HEIGHT, WIDTH) 1 inside the face's oval shrunk about the middle of the nose, softened by `feather` texture
-    widths."""
-    layout = texture_points()
-    middle = layout[[1, 6, 168]].mean(0)
-    rim = layout[topology.OVAL] - middle
-    rim[:, 1] *= np.where(rim[:, 1] < 0, shrink_top, shrink_chin)
-    rim[:, 0] *= shrink_sides
-    return _soft_polygon(rim + middle, feather)
-
-
-def ring_mask(ring: NDArray[np.intp], grow: tuple[float, float], feather: float) -> Floats:
-    """(HEIGHT, WIDTH) 1 inside a ring of landmarks grown about its middle in (x, y)."""
-    points = texture_points()[ring]
-    middle = (points.min(0) + points.max(0)) / 2
-    return _soft_polygon((points - middle) * np.array(grow, np.float32) + middle, feather)
-
-
-def ellipse_mask(centre: Floats, axes: tuple[float, float], angle: float, feather: float) -> Floats:
-    """(HEIGHT, WIDTH) 1 inside an ellipse; centre and half axes in texture px, angle in radians."""
-    mask = np.zeros((HEIGHT, WIDTH), np.float32)
-    scaled = (float(centre[0]), float(centre[1])), (2 * axes[0], 2 * axes[1]), float(np.degrees(angle))
-    cv2.ellipse(mask, scaled, 1.0, -1, cv2.LINE_AA)
-    return _soften(mask, feather)
-
-
-def _soft_polygon(points: Floats, feather: float) -> Floats:
-    mask = np.zeros((HEIGHT, WIDTH), np.float32)
-    cv2.fillPoly(mask, [np.rint(points * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
-    return _soften(mask, feather)
-
-
-def _blur(values: Floats, sigma: float) -> Floats:
-    """Gaussian blur; a broad one on a quarter of the size, where it costs a twentieth and looks the same."""
-    if sigma < 10:
-        narrow: Floats = cv2.GaussianBlur(values, (0, 0), sigma)
-        return narrow
-    small = cv2.resize(values, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    wide: Floats = cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma / 4), values.shape[1::-1])
-    return wide
-
-
-def _soften(mask: Floats, feather: float) -> Floats:
-    side = max(int(feather * WIDTH), 1) | 1
-    soft: Floats = cv2.blur(cv2.blur(mask, (side, side)), (side, side))
-    return soft
-
-
-UPPER_BROWS = np.array([127, 70, 63, 105, 66, 107, 9, 336, 296, 334, 293, 300, 356], dtype=np.intp)
-LOWER_BROWS = np.array([127, 46, 53, 52, 65, 55, 8, 285, 295, 282, 283, 276, 356], dtype=np.intp)
-
-
-def above(landmarks: NDArray[np.intp], ramp: float) -> Floats:
-    """(HEIGHT, WIDTH) 1 above a line of landmarks from left to right, 0 below, over `ramp` px."""
-    line = texture_points()[landmarks]
-    columns = np.interp(np.arange(WIDTH), line[:, 0], line[:, 1]).astype(np.float32)
-    rows = np.arange(HEIGHT, dtype=np.float32)[:, None]
-    upper: Floats = np.clip((columns - rows) / ramp, 0, 1)
-    return upper
-
-
 def _fill_outside(texture: Floats) -> Floats:
     """Replace hair, collar and background beyond 0.86 of the oval by skin carried outwards from inside it."""
     inside = oval_mask(0.86, 0.86, 0.9, 0.03)
@@ -225,14 +169,7 @@ def _fill_outside(texture: Floats) -> Floats:
     brows = np.maximum(*(ring_mask(ring, (1.12, 1.5), 0.015) for ring in (topology.RIGHT_BROW, topology.LEFT_BROW)))
     hair = above(LOWER_BROWS, 6) * (1 - _skin_likelihood(texture)) * (1 - brows)
     keep = inside * (1 - hair)
-    filled = texture
-    # Push-pull by widening blurs: each pass fills what the narrower one could not reach.
-    for sigma in (5, 12, 28, 70):
-        weight = _blur(keep, sigma)
-        spread = _blur(filled * keep[..., None], sigma) / np.maximum(weight, 1e-4)[..., None]
-        filled = filled * keep[..., None] + spread * (1 - keep[..., None])
-        keep = np.maximum(keep, np.clip((weight - 0.02) / 0.1, 0, 1))
-    return filled
+    return fill(texture, keep, (5, 12, 28, 70))
 
 
 def _skin_likelihood(texture: Floats) -> Floats:
@@ -268,11 +205,11 @@ def _even_light(texture: Floats) -> Floats:
         )
     )
     weight = np.clip(1 - np.asarray(features, np.float32), 0.02, 1) * (0.05 + oval_mask(0.9, 0.9, 0.9, 0.02))
-    luma = texture @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    luma = texture @ LUMA
     log_luma = np.log(np.maximum(luma, 0.03))
 
     def broad(values: Floats, sigma: float) -> Floats:
-        return _blur(values * weight, sigma) / _blur(weight, sigma)
+        return blur(values * weight, sigma) / blur(weight, sigma)
 
     sigma = 0.13 * width
     low = broad(log_luma, sigma)
@@ -281,12 +218,12 @@ def _even_light(texture: Floats) -> Floats:
     level = float((even * weight).sum() / weight.sum())
     change = mirrored + 0.5 * (level - even)
     lit = texture * np.exp(change)[..., None]
-    luma = np.maximum(lit @ np.array([0.2126, 0.7152, 0.0722], np.float32), 0.02)
+    luma = np.maximum(lit @ LUMA, 0.02)
     chroma = lit / luma[..., None]
     mean = (chroma * weight[..., None]).sum((0, 1)) / weight.sum()
     patches = np.stack([broad(chroma[..., i], sigma) for i in range(3)], axis=-1)
     # Broad tints keep 0.25 of their deviation, what is left of the local ones 0.6: a blush doubles on pale skin.
     chroma = mean + 0.25 * (patches - mean) + 0.6 * (chroma - patches)
-    chroma /= np.maximum(chroma @ np.array([0.2126, 0.7152, 0.0722], np.float32), 0.05)[..., None]
+    chroma /= np.maximum(chroma @ LUMA, 0.05)[..., None]
     evened: Floats = np.clip(chroma * luma[..., None], 0, 1).astype(np.float32)
     return evened

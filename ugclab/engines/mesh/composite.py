@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ugclab.engines.mesh import avatar as worn
+from ugclab.engines.mesh import texture as worn
 from ugclab.engines.mesh import topology
 from ugclab.engines.mesh.light import GRID, SceneLight, grid_affine
 from ugclab.engines.mesh.material import Material
 from ugclab.engines.mesh.pose import FLATTENED, Pose
 from ugclab.engines.mesh.sampling import Picture, Plane
 from ugclab.engines.mesh.shape import Delta
+from ugclab.engines.mesh.spectacles import Spectacles
 from ugclab.engines.mesh.topology import Floats
 from ugclab.engines.mesh.warp import inverse_map
 
@@ -23,9 +24,19 @@ SHOULDER = 0.35
 """Slope above the footage's own highlights: a brighter avatar would clip."""
 TOE = 0.6
 """Slope below the footage's darkest skin."""
+EYES = (0.60, 0.32, 0.0)
+"""Half axes of what stays of the wearer's own eyes, and how far its middle lies below theirs, in widths of an eye: more
+costs likeness."""
+BARE_EYES = (0.84, 0.60, 0.16)
+"""The same under an avatar whose glasses were taken off: what was behind them is guessed, and tells nobody from
+another. It lies as rims do, so that the guessed skin below does not read as a lid."""
 FADE_YAW = (40.0 * FLATTENED, 60.0 * FLATTENED)
 FADE_PITCH = (35.0, 50.0)
 """Degrees between which a turned face fades from the swap to the source: beyond, a photo's other side would be seen."""
+
+FEATHER, LIPS_REACH = 0.13, 0.2
+"""How far an eye's mask is softened beyond its axes, in widths of an eye, and how far the mouth's own share goes beyond
+its landmarks, in widths of a mouth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +52,11 @@ class Masks:
     """Where the wearer's hair may hang into the face."""
 
 
-def masks() -> Masks:
-    """The masks every face shares: they lie in the texture, so they follow lids, lips and perspective."""
+def masks(eyes: tuple[float, float, float]) -> Masks:
+    """The masks every face shares: they lie in the texture, so they follow lids, lips and perspective.
+
+    `eyes` is one of EYES and BARE_EYES.
+    """
     points = worn.texture_points()
     own = np.zeros((worn.HEIGHT, worn.WIDTH), np.float32)
     for ring in (topology.RIGHT_EYE, topology.LEFT_EYE):
@@ -51,7 +65,9 @@ def masks() -> Masks:
         tilt = points[ring[8]] - points[ring[0]]
         angle = float(np.arctan2(tilt[1], tilt[0]))
         angle -= np.pi * round(angle / np.pi)
-        own = np.maximum(own, worn.ellipse_mask(corners.mean(0), (0.60 * width, 0.32 * width), angle, 0.02))
+        across, down, lower = (share * width for share in eyes)
+        middle = corners.mean(0) + np.array([0, lower], np.float32)
+        own = np.maximum(own, worn.ellipse_mask(middle, (across, down), angle, 0.02))
     own = np.maximum(own, worn.ring_mask(topology.OUTER_LIPS, (1.06, 1.10), 0.02))
     features = np.zeros_like(own)
     for ring, grow in (
@@ -69,13 +85,24 @@ def masks() -> Masks:
 class Wearer:
     """One face of one clip wearing one avatar; keeps the running light between frames."""
 
-    def __init__(self, texture: Floats, delta: Delta) -> None:
-        """`texture` is Avatar.texture, `delta` the difference to the clip's face."""
+    def __init__(
+        self, texture: Floats, delta: Delta, spectacles: Spectacles | None = None, *, bare: bool = False
+    ) -> None:
+        """`texture` and `bare` are Avatar's, `delta` the difference to the clip's face, `spectacles` what stays on
+        it."""
         self._delta = delta
+        self._spectacles = spectacles
         self._material = Material(texture)
         self._light = SceneLight()
         self._points = worn.texture_points()
-        shared = masks()
+        self._memory = np.empty((8, 0), np.float32)
+        eyes = BARE_EYES if bare else EYES
+        shared = masks(eyes)
+        # How far beyond its landmarks the wearer's own share of a feature goes to the left, up, right and down, in its
+        # width; a closed eye's landmarks have no height.
+        across, up, down = eyes[0] - 0.5 + FEATHER, eyes[1] - eyes[2] + FEATHER, eyes[1] + eyes[2] + FEATHER
+        eye, lips = (np.array([-x, -y0, x, y1], np.float32) for x, y0, y1 in ((across, up, down), (LIPS_REACH,) * 3))
+        self._own = ((topology.RIGHT_EYE, eye), (topology.LEFT_EYE, eye), (topology.OUTER_LIPS, lips))
         self._masks = cv2.merge([shared.face, shared.own, shared.light, shared.forehead])
 
     def wear(self, picture: Picture, points: Floats, pose: Pose, strength: float = 1.0) -> bool:
@@ -98,8 +125,10 @@ class Wearer:
         light.meet(picture, rect, to_grid, looks, weights, covered, material.soft)
         material.match(picture, to_grid, looks, weights[..., 2], light.gain)
         alpha = weights[..., 0] * edge * (1 - light.hair) * np.float32(strength)
-        blend = (alpha, np.ascontiguousarray(weights[..., 1]))
-        self._paint(picture, rect, to_grid, looks, blend, self._moves(mesh, pose))
+        rect = _within(rect, alpha, to_grid)
+        if rect is not None:
+            wearing = cv2.merge([looks[..., 0], looks[..., 1], alpha, weights[..., 1]])
+            self._paint(picture, rect, to_grid, wearing, self._moves(mesh, pose), pose)
         return True
 
     def _paint(
@@ -107,67 +136,89 @@ class Wearer:
         picture: Picture,
         rect: tuple[int, int, int, int],
         to_grid: Floats,
-        looks: Floats,
-        blend: tuple[Floats, Floats],
+        wearing: Floats,
         moves: list[tuple[Floats, Floats]],
+        pose: Pose,
     ) -> None:
-        """Look the face up at full resolution and blend it in; `blend` holds alpha and the own share."""
+        """Look the face up and blend it in; `wearing` (GRID, 4) holds where to look, alpha and the own share."""
         left, top, width, height = rect
         material, light = self._material, self._light
         black = np.float32(0.0 if picture.colour.full_range else 16.0)
-        local = to_grid.copy()
-        local[:, 2] += to_grid[:, 0] * left + to_grid[:, 1] * top
-        inverse = cv2.invertAffineTransform(local)
-        maps = cv2.warpAffine(looks, inverse, (width, height), flags=cv2.INTER_LINEAR)
-        alpha, own, gain = (
-            cv2.warpAffine(part, inverse, (width, height), flags=cv2.INTER_LINEAR) for part in (*blend, light.gain)
+        white = np.float32(255.0 if picture.colour.full_range else 235.0)
+        scale = np.float32(1 << (picture.colour.bit_depth - 8))
+        # From the grid to half the resolution, where chroma is, each sample between its four of luma; then twice that.
+        half = ((width + 1) // 2, (height + 1) // 2)
+        to_half = 2 * to_grid
+        to_half[:, 2] = to_grid[:, 2] + to_grid[:, :2] @ np.array([left + 0.5, top + 0.5], np.float32)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        halves = cv2.split(cv2.warpAffine(wearing, to_half, half, flags=flags))
+        lit = cv2.split(cv2.warpAffine(light.pattern, to_half, half, flags=flags))
+        room = self._room(2 * half[0], 2 * half[1])
+        map_x, map_y, alpha, own, gain = (
+            cv2.resize(part, target.shape[::-1], dst=target)[:height, :width]
+            for part, target in zip((*halves, lit[0]), room, strict=False)
         )
+        target, face, tone = (part[:height, :width] for part in room[5:])
+
+        if self._spectacles is not None:
+            self._spectacles.spare(alpha, pose, (left, top))
+            cv2.resize(alpha, half, dst=halves[2], interpolation=cv2.INTER_AREA)
 
         y = picture.y[top : top + height, left : left + width]
-        target = y.astype(np.float32)
-        scale = np.float32(1 << (picture.colour.bit_depth - 8))
-        face = cv2.remap(material.luma, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        target[...] = y
+        cv2.remap(material.luma, map_x, map_y, cv2.INTER_LINEAR, dst=face, borderMode=cv2.BORDER_REPLICATE)
         face -= black
         face *= gain
         dark, bright = light.tones
-        np.minimum(face, face * SHOULDER + np.float32(bright * (1 - SHOULDER)), out=face)
-        np.maximum(face, face * TOE + np.float32(dark * (1 - TOE)), out=face)
-        # A glint on a brightened avatar would pass the coding's white, and in a 10-bit plane what 10 bits can hold.
-        np.minimum(face, np.float32(255.0 if picture.colour.full_range else 219.0), out=face)
+        for limit, knee, slope in ((np.minimum, bright, SHOULDER), (np.maximum, dark, TOE)):
+            np.multiply(face, np.float32(slope), out=tone)
+            tone += np.float32(knee * (1 - slope))
+            limit(face, tone, out=face)
         face += black
+        # A glint on a brightened avatar would pass the coding's white, and in a 10-bit plane what 10 bits can hold.
+        np.minimum(face, white, out=face)
         if scale != 1:
             face *= scale
         moves = [(box - np.array([left, top, left, top], np.float32), shift) for box, shift in moves]
         _keep_own(face, target, own, moves, 1)
         _blend(y, target, face, alpha)
 
-        # Chroma: the same maps at half the size, each sample between its four of luma, and the tints from the grid.
-        size = ((width + 1) // 2, (height + 1) // 2)
-        maps, alpha, own, gain = (cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (maps, alpha, own, gain))
-        half = inverse / 2
-        tints = cv2.warpAffine(light.tints, half, alpha.shape[::-1], flags=cv2.INTER_LINEAR)
-        looked = cv2.remap(material.tint, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        luma = looked[..., 2] - black
-        for index, plane in enumerate((picture.u, picture.v)):
-            part = plane[top // 2 : top // 2 + alpha.shape[0], left // 2 : left // 2 + alpha.shape[1]]
+        map_x, map_y, alpha, own = halves
+        gain, *tints, _ = lit
+        *colours, luma = cv2.split(
+            cv2.remap(material.tint, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        )
+        luma -= black
+        for plane, face, tint in zip((picture.u, picture.v), colours, tints, strict=True):
+            part = plane[top // 2 : top // 2 + half[1], left // 2 : left // 2 + half[0]]
             target = part.astype(np.float32)
-            face = gain * (light.saturation * (looked[..., index] - 128) + tints[..., index] * luma) + 128
+            face -= 128
+            face *= light.saturation
+            tint *= luma
+            face += tint
+            face *= gain
+            face += 128
             np.clip(face, black, 255.0 if picture.colour.full_range else 240.0, out=face)
             if scale != 1:
                 face *= scale
             _keep_own(face, target, own, moves, 2)
             _blend(part, target, face, alpha)
 
+    def _room(self, width: int, height: int) -> Floats:
+        """(8, height, width) to work in: memory fresh from the system for every frame would cost a quarter more."""
+        if self._memory.shape[1] < height * width:
+            self._memory = np.empty((8, height * width * 5 // 4), np.float32)
+        return self._memory[:, : height * width].reshape(8, height, width)
+
     def _moves(self, mesh: Floats, pose: Pose) -> list[tuple[Floats, Floats]]:
         """Boxes (x0, y0, x1, y1) round the wearer's eyes and mouth, and how far (dx, dy) each is carried, in px."""
         delta = self._delta
         shifts = pose.turn(np.stack([delta.right_eye, delta.left_eye, delta.mouth]))[:, :2]
         moves = []
-        for ring, shift in zip((topology.RIGHT_EYE, topology.LEFT_EYE, topology.OUTER_LIPS), shifts, strict=True):
+        for (ring, reach), shift in zip(self._own, shifts, strict=True):
             points = mesh[ring, :2]
             low, high = points.min(0), points.max(0)
-            margin = 0.45 * (high - low).max()
-            moves.append((np.concatenate([low - margin, high + margin]), shift))
+            moves.append((np.concatenate([low, high]) + reach * (high - low).max(), shift))
         return moves
 
 
@@ -178,11 +229,9 @@ def _keep_own(face: Floats, target: Floats, own: Floats, moves: list[tuple[Float
         x1, y1 = np.minimum(np.ceil(box[2:] / step).astype(int), target.shape[::-1])
         if x1 - x0 < 2 or y1 - y0 < 2:
             continue
-        affine = np.array([[1, 0, x0 - shift[0] / step], [0, 1, y0 - shift[1] / step]], np.float32)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        carried = cv2.warpAffine(
-            target, affine, (int(x1 - x0), int(y1 - y0)), flags=flags, borderMode=cv2.BORDER_REPLICATE
-        )
+        size = (int(x1 - x0), int(y1 - y0))
+        middle = (x0 + (size[0] - 1) / 2 - float(shift[0]) / step, y0 + (size[1] - 1) / 2 - float(shift[1]) / step)
+        carried = cv2.getRectSubPix(target, size, middle)
         part = face[y0:y1, x0:x1]
         carried -= part
         carried *= own[y0:y1, x0:x1]
@@ -194,7 +243,7 @@ def _blend(plane: Plane, target: Floats, face: Floats, alpha: Floats) -> None:
     face -= target
     face *= alpha
     face += target
-    plane[...] = cv2.add(face, 0.0, dtype=cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U)
+    cv2.add(face, 0.0, dst=plane, dtype=cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U)
 
 
 def _rectangle(mesh: Floats, picture: Picture) -> tuple[int, int, int, int] | None:
@@ -204,6 +253,21 @@ def _rectangle(mesh: Floats, picture: Picture) -> tuple[int, int, int, int] | No
     left, top = (max(int(np.floor(v)) // 2 * 2, 0) for v in low)
     right = min((int(np.ceil(high[0])) + 2) // 2 * 2, width)
     bottom = min((int(np.ceil(high[1])) + 2) // 2 * 2, height)
+    return (left, top, right - left, bottom - top) if right - left >= 8 and bottom - top >= 8 else None
+
+
+def _within(rect: tuple[int, int, int, int], alpha: Floats, to_grid: Floats) -> tuple[int, int, int, int] | None:
+    """The part of a rectangle in which anything is painted; None where nothing is."""
+    x, y, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
+    if not width:
+        return None
+    # A cell's share reaches to its neighbours' middles.
+    corners = np.array([[x - 1, y - 1], [x + width, y - 1], [x - 1, y + height], [x + width, y + height]], np.float32)
+    inverse = cv2.invertAffineTransform(to_grid)
+    placed = corners @ inverse[:, :2].T + inverse[:, 2]
+    left, top = (max(int(v) // 2 * 2, edge) for v, edge in zip(np.floor(placed.min(0)), rect[:2], strict=True))
+    right = min((int(np.ceil(placed[:, 0].max())) + 2) // 2 * 2, rect[0] + rect[2])
+    bottom = min((int(np.ceil(placed[:, 1].max())) + 2) // 2 * 2, rect[1] + rect[3])
     return (left, top, right - left, bottom - top) if right - left >= 8 and bottom - top >= 8 else None
 
 

@@ -8,9 +8,10 @@ from typing import ClassVar, cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ugclab.engines.base import Analysis, Image, Monitor, SegmentContext, Source
-from ugclab.engines.mesh import appearance, choosing, findings, glasses, palms, shape
+from ugclab.engines.mesh import appearance, choosing, findings, glasses, palms, shape, spectacles
 from ugclab.engines.mesh.avatar import Avatar, prepare
 from ugclab.engines.mesh.detector import Detector
 from ugclab.engines.mesh.landmarks import Landmarker, Region
@@ -23,7 +24,7 @@ from ugclab.errors import FaceNotFound
 from ugclab.media.frames import Frame, read_frames, stage
 from ugclab.media.images import read_image
 from ugclab.schema.engine import EngineInfo, Licences
-from ugclab.schema.job import SwapOptions
+from ugclab.schema.job import EyewearMode, SwapOptions
 from ugclab.schema.media import TimeRange
 
 DETECTOR = "mediapipe/face_detection_full_range_sparse.tflite"
@@ -32,7 +33,7 @@ PALMS = "mediapipe/palm_detection_lite.tflite"
 HANDS = "mediapipe/hand_landmark_lite.tflite"
 SAMPLES = 240
 """Faces of the clip from which its resting shape is taken: more change nothing, fewer let one expression in."""
-PEOPLE, WORN = "people.json", "avatar.npz"
+PEOPLE, WORN, EYEWEAR = "people.json", "avatar.npz", "eyewear-{}.npy"
 
 
 class MeshSwap:
@@ -40,7 +41,7 @@ class MeshSwap:
 
     info: ClassVar[EngineInfo] = EngineInfo(
         name="mesh",
-        version="1",
+        version="2",
         model_version="mediapipe face_landmark 468",
         summary="A 3-D face mesh of the avatar, warped onto the footage and lit by it; runs on any CPU.",
         replaces="face",
@@ -70,12 +71,13 @@ class MeshSwap:
         worn = prepare(avatar, self._detector, self._landmarker)
         worn.save(workspace / WORN)
         tracker = Tracker(self._detector, self._landmarker)
+        views = spectacles.Views()
         total = max(round(sum(r.duration for r in ranges) * source.info.frame_rate), 1)
         done = 0
         with Recorder(workspace) as recorder:
             for span in ranges:
                 recorder.begin_range()
-                frames = read_frames(source.path, source.info, span, tone_map=options.tone_map)
+                frames = read_frames(source.path, source.info, span, tone_map=options.tone_map, borrow=True)
                 with closing(cast(Generator[Frame], stage(frames, name="decode"))) as decoded:
                     for picture, sightings in tracker.follow(decoded):
                         recorder.begin_frame(picture.pts)
@@ -84,10 +86,12 @@ class MeshSwap:
                             if done % palms.LOOK_EVERY == 0:
                                 hand = any(palms.covers(found, points) for found in self._hands.near(picture, points))
                                 bridge = glasses.bridge(picture, points)
+                                if bridge > glasses.MIN_LINE:
+                                    views.add(seen.track, picture, points)
                             recorder.add(seen.track, points, hand=hand, bridge=bridge)
                         done += 1
                         monitor.step(min(done, total), total)
-        return self._conclude(source, ranges, tracker.looks(), worn, options, workspace)
+        return self._conclude(source, ranges, tracker.looks(), views, worn, options, workspace)
 
     def swap(self, segment: SegmentContext, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Wear the avatar on every chosen face of the segment."""
@@ -95,8 +99,8 @@ class MeshSwap:
         records = Records(folder)
         worn = Avatar.load(folder / WORN)
         roles = [
-            Role(records, part["tracks"], np.array(part["rest"], np.float32), worn, segment)
-            for part in json.loads((folder / PEOPLE).read_text())["people"]
+            Role(records, part["tracks"], np.array(part["rest"], np.float32), worn, segment, _eyewear(folder, number))
+            for number, part in enumerate(json.loads((folder / PEOPLE).read_text())["people"])
         ]
         total = max(round(segment.range.duration * segment.source.info.frame_rate), 1)
         for count, frame in enumerate(frames, 1):
@@ -110,6 +114,7 @@ class MeshSwap:
         source: Source,
         ranges: Sequence[TimeRange],
         looks: dict[int, list[Floats]],
+        views: spectacles.Views,
         worn: Avatar,
         options: SwapOptions,
         workspace: Path,
@@ -122,7 +127,11 @@ class MeshSwap:
         for tracks in cast_list:
             rows = records.rows_of(tracks)
             sampled = rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLES)).astype(int)]
-            parts.append({"tracks": tracks, "rest": shape.neutral(np.stack(list(records.read(sampled)))).tolist()})
+            rest = shape.neutral(np.stack(list(records.read(sampled))))
+            parts.append({"tracks": tracks, "rest": rest.tolist()})
+            keeps = options.eyewear is EyewearMode.KEEP and findings.wears_glasses(records.index[rows])
+            if keeps and (cover := views.find(tracks, rest)) is not None:
+                np.save(workspace / EYEWEAR.format(len(parts) - 1), cover)
         (workspace / PEOPLE).write_text(json.dumps({"people": parts}))
         return Analysis(
             engine=self.info.name,
@@ -141,6 +150,12 @@ class MeshSwap:
                 f"no face was found in {Path(path).name}", hint="use a photo of the person in the footage"
             )
         return views[:1]
+
+
+def _eyewear(folder: Path, number: int) -> NDArray[np.uint8] | None:
+    """Spectacles.cover of one of the people, if he wears any."""
+    path = folder / EYEWEAR.format(number)
+    return np.load(path) if path.exists() else None
 
 
 ENGINES = (MeshSwap,)

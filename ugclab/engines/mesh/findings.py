@@ -109,12 +109,17 @@ def warnings(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: 
         hands = _hands(index, records, info)
         if hands:
             told.append(f"a hand is before the face at {hands}: the avatar is painted over it there")
-        if glasses.worn(index["bridge"][np.abs(index["yaw"]) < glasses.MAX_YAW]):
+        if wears_glasses(index):
             told.append(
-                "the person seems to wear glasses: half of them will be covered; "
-                "footage or an avatar without glasses looks better"
+                "the person seems to wear glasses: as far as they are found they stay (--eyewear cover paints over "
+                "them); footage without glasses looks better"
             )
     return told
+
+
+def wears_glasses(index: NDArray[np.void]) -> bool:
+    """Whether the person of these sightings wears glasses."""
+    return glasses.worn(index["bridge"][np.abs(index["yaw"]) < glasses.MAX_YAW])
 
 
 def _hands(index: NDArray[np.void], records: Records, info: MediaInfo) -> str:

@@ -17,8 +17,8 @@ GRID_SPAN = 3.05
 """Canonical units over the grid's width; a face is 2.7 wide."""
 LIGHT_GRID = (44, 52)
 """Cells of the coarser grid on which light is compared."""
-LIGHT_EVERY = 2
-MEMORY = 0.28
+LIGHT_EVERY = 3
+MEMORY = 0.39
 """Share of a new look in the running light, every LIGHT_EVERY frames: colour pumps without it."""
 LAMP = 0.08
 """A face whose brightness changes by this share within a frame is lit anew."""
@@ -48,9 +48,10 @@ class SceneLight:
         return gain
 
     @property
-    def tints(self) -> Floats:
-        """(GRID height, width, 2) shifts of U / Y and V / Y."""
-        return self._pattern[..., 1:]
+    def pattern(self) -> Floats:
+        """(GRID height, width, 4) the gain, shifts of U / Y and V / Y, and nothing: four planes are warped fastest."""
+        pattern: Floats = cv2.merge([self.gain, self._pattern[..., 1], self._pattern[..., 2], self.hair])
+        return pattern
 
     @property
     def tones(self) -> Floats:
@@ -108,10 +109,10 @@ class SceneLight:
         black = 0.0 if picture.colour.full_range else 16.0
         shrink = np.float32(LIGHT_GRID[0] / GRID[0])
         here = window(picture, to_grid * shrink, LIGHT_GRID) - np.array([black, 128, 128], np.float32)
-        small = cv2.resize(weights, LIGHT_GRID, interpolation=cv2.INTER_AREA)
-        seen = small[..., 2] * cv2.resize(covered.astype(np.float32), LIGHT_GRID, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(weights, LIGHT_GRID)
+        seen = small[..., 2] * cv2.resize(covered.astype(np.float32), LIGHT_GRID)
         hair = _hair_over(here, seen, small[..., 3])
-        there = cv2.remap(soft, cv2.resize(looks, LIGHT_GRID, interpolation=cv2.INTER_AREA), None, cv2.INTER_LINEAR)
+        there = cv2.remap(soft, cv2.resize(looks, LIGHT_GRID), None, cv2.INTER_LINEAR)
         there -= np.array([black, 128, 128], np.float32)
         weight = seen * (1 - hair)
         saturation = np.array([_saturation(here, there, weight)], np.float32)
@@ -119,7 +120,7 @@ class SceneLight:
         pattern = _pattern(here, there, weight)
         pattern[..., 0] /= self._level
         skin = here[..., 0][seen > 0.3] / np.float32(self._level)
-        tones = np.percentile(skin, (2, 98)).astype(np.float32) if skin.size > 20 else np.array([0, 3], np.float32)
+        tones = _tones(skin) if skin.size > 20 else np.array([0, 3], np.float32)
         first = self._count == 0
         for name, new in (
             ("_tones", tones),
@@ -133,24 +134,30 @@ class SceneLight:
 
 def _hair_over(here: Floats, skin: Floats, forehead: Floats) -> Floats:
     """(LIGHT_GRID height, width) how likely the wearer's hair covers forehead and temples."""
-    sure = skin * (1 - forehead)
+    sure = (skin * (1 - forehead)).ravel()
     luma = np.log(np.maximum(here[..., 0], 4.0))
     tint = here[..., 1:] / np.maximum(here[..., :1], 12.0)
-    features = np.dstack([luma, tint])
+    features = np.dstack([luma, tint]).reshape(-1, 3)
     total = max(float(sure.sum()), 1e-3)
-    middle = (features * sure[..., None]).sum((0, 1)) / total
-    spread = np.sqrt((((features - middle) ** 2) * sure[..., None]).sum((0, 1)) / total)
-    spread = np.clip(spread, (0.15, 0.03, 0.03), (0.30, 0.08, 0.08))
-    distance = (((features - middle) / spread) ** 2).sum(-1)
-    hair: Floats = cv2.blur((np.clip((distance - 7) / 8, 0, 1) * forehead).astype(np.float32), (3, 3))
+    apart = features - sure @ features / total
+    apart *= apart
+    spread = np.clip(np.sqrt(sure @ apart / total), (0.15, 0.03, 0.03), (0.30, 0.08, 0.08))
+    distance = (apart @ (spread**-2).astype(np.float32)).reshape(skin.shape)
+    hair: Floats = cv2.blur(np.clip((distance - 7) / 8, 0, 1) * forehead, (3, 3))
     return hair
+
+
+def _tones(skin: Floats) -> Floats:
+    """(2,) the 2nd and the 98th percentile."""
+    ranked = np.sort(skin)
+    last = len(ranked) - 1
+    return ranked[[round(0.02 * last), round(0.98 * last)]]
 
 
 def _saturation(here: Floats, there: Floats, weight: Floats) -> float:
     """How much of the avatar's colour the footage has room for, 0-1: none in black and white."""
-    ours, theirs = ((np.abs(part[..., 1:]).sum(-1) * weight).sum() for part in (here, there))
-    luma_ours, luma_theirs = ((part[..., 0] * weight).sum() for part in (here, there))
-    return float(np.clip(ours * luma_theirs / max(theirs * luma_ours, 1e-3), 0, 1))
+    ours, theirs = (weight.ravel() @ np.abs(part).reshape(-1, 3) for part in (here, there))
+    return float(np.clip(ours[1:].sum() * theirs[0] / max(theirs[1:].sum() * ours[0], 1e-3), 0, 1))
 
 
 def _pattern(here: Floats, there: Floats, weight: Floats) -> Floats:
@@ -160,16 +167,16 @@ def _pattern(here: Floats, there: Floats, weight: Floats) -> Floats:
     proportion to luma: highlights take the lamp's tint, blacks stay black.
     """
     side = 9
-    stats = np.concatenate([here, there], axis=2)
-    stats *= weight[..., None]
-    mean = stats.sum((0, 1)) / max(float(weight.sum()), 1e-3)
-    broad = np.dstack([_box(part, side) for part in (stats[..., :3], stats[..., 3:])])
+    stats = np.dstack([here, there, np.ones_like(weight)]) * weight[..., None]
+    mean = stats.sum((0, 1))
+    mean /= max(float(mean[6]), 1e-3)
+    broad = _box(stats, side)
     # Where no skin is near, the face's mean stands in.
-    broad = (broad + 0.02 * mean) / (_box(weight, side)[..., None] + 0.02)
+    broad = (broad[..., :6] + 0.02 * mean[:6]) / (broad[..., 6:] + 0.02)
     ours, theirs = np.maximum(broad[..., 0], 2.0), np.maximum(broad[..., 3], 2.0)
     tints = broad[..., 1:3] / ours[..., None] - broad[..., 4:6] / theirs[..., None]
     whole = max(float(mean[0]), 1.0) / max(float(mean[3]), 1.0)
-    return np.dstack([np.clip(ours / theirs / whole, *GAIN_LIMITS) * whole, tints]).astype(np.float32)
+    return np.dstack([np.clip(ours / theirs / whole, *GAIN_LIMITS) * np.float32(whole), tints])
 
 
 def _box(values: Floats, side: int) -> Floats:

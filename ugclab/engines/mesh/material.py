@@ -3,12 +3,12 @@
 import cv2
 import numpy as np
 
-from ugclab.engines.mesh.avatar import texture_points
 from ugclab.engines.mesh.light import GRID
-from ugclab.engines.mesh.sampling import Codes, Picture, codes_of, to_yuv, window
+from ugclab.engines.mesh.sampling import Codes, Picture, codes_of, luma_window, to_yuv
+from ugclab.engines.mesh.texture import blur, texture_points
 from ugclab.engines.mesh.topology import Floats
 
-CRISPNESS_EVERY = 10
+CRISPNESS_EVERY = 15
 BANDS = (1.6, 5.0, 14.0)
 """Standard deviations in texture px that part pores and lashes, wrinkles, folds, and form."""
 CRISPNESS_LIMITS = ((0.3, 1.1), (0.45, 1.1), (0.6, 1.1))
@@ -42,14 +42,16 @@ class Material:
         yuv = to_yuv(self._rgb, conversion)
         self._codes = conversion
         luma = np.ascontiguousarray(yuv[..., 0])
-        layers = [luma, *(cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in BANDS)]
+        layers = [luma, *(blur(luma, sigma) for sigma in BANDS)]
         self._bands = [layers[i] - layers[i + 1] for i in range(len(BANDS))] + [layers[-1]]
         self.luma = luma
-        chroma = np.ascontiguousarray(yuv[..., 1:])
-        broad = cv2.GaussianBlur(chroma, (0, 0), 14.0)
-        tint = broad + np.float32(TINT) * (cv2.GaussianBlur(chroma, (0, 0), 1.0) - broad)
-        self.soft = cv2.GaussianBlur(yuv, (0, 0), 3.0)
-        self.tint = np.dstack([tint, self.soft[..., 0]])
+        self.soft = blur(yuv, 3.0)
+        tints = []
+        for index in (1, 2):
+            chroma = np.ascontiguousarray(yuv[..., index])
+            broad = blur(chroma, 14.0)
+            tints.append(cv2.addWeighted(broad, 1 - TINT, blur(chroma, 1.0), TINT, 0))
+        self.tint = cv2.merge([*tints, self.soft[..., 0]])
 
     def match(self, picture: Picture, to_grid: Floats, looks: Floats, weight: Floats, gain: Floats) -> None:
         """Bring the texture's fine detail to the footage's, by their energies on skin; now and then, running.
@@ -63,7 +65,7 @@ class Material:
         side = max(1.0, min(3.0, 1 / scale / 1.0))  # look at up to three pixels a cell
         size = (int(GRID[0] * side), int(GRID[1] * side))
         zoom = to_grid * np.float32(side)
-        target = window(picture, zoom, size)[..., 0]
+        target = luma_window(picture, zoom, size)
         maps = cv2.resize(looks, size, interpolation=cv2.INTER_LINEAR)
         lit = cv2.resize(gain, size, interpolation=cv2.INTER_LINEAR)
         skin = cv2.resize(weight, size, interpolation=cv2.INTER_LINEAR) ** 2
@@ -71,7 +73,7 @@ class Material:
         # The bands in pixels of this view, from their size in the texture.
         span = float(np.ptp(texture_points()[:, 0])) / (size[0] * 0.88)
         ratios = []
-        layers = [target, *(cv2.GaussianBlur(target, (0, 0), max(sigma / span, 0.4)) for sigma in BANDS)]
+        layers = [target, *(blur(target, max(sigma / span, 0.4)) for sigma in BANDS)]
         for i, limits in enumerate(CRISPNESS_LIMITS):
             band, mine = layers[i] - layers[i + 1], self._bands[i]
             ours = cv2.remap(mine, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) * lit

@@ -16,8 +16,8 @@ import numpy as np
 from ugclab.engines.mesh.interpreter import Model
 from ugclab.engines.mesh.sampling import Floats, Picture, codes_of, to_rgb, window
 
-LOOK_EVERY = 10
-"""Frames between looks: a hand shorter than that before the face may be missed."""
+LOOK_EVERY = 15
+"""Frames between looks, half a second: a hand shorter than that before the face may be missed."""
 SIZE = 192
 LAYERS = ((24, 2), (12, 6))
 """Cells a side and anchors a cell: stride 8, then 16 three times over, two anchors each."""

@@ -74,9 +74,10 @@ def fit(points: Floats, shape: Floats, weights: Floats = RIGIDITY) -> Pose:
     """Weighted least squares (Umeyama, 1991) of `shape` (468, 3) onto landmarks `points` (468, 3)."""
     shape_mean, points_mean = weights @ shape, weights @ points
     a, b = shape - shape_mean, points - points_mean
-    u, s, vt = np.linalg.svd((b * weights[:, None]).T @ a)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))], np.float32)
+    weighted = a * weights[:, None]
+    u, s, vt = np.linalg.svd(b.T @ weighted)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))], np.float32)
     rotation = (u * sign) @ vt
-    scale = float((s * sign).sum() / max(float(weights @ (a * a).sum(1)), 1e-12))
+    scale = float((s * sign).sum()) / max(float(np.vdot(weighted, a)), 1e-12)
     centre = points_mean - scale * rotation @ shape_mean
     return Pose(rotation.astype(np.float32), scale, centre.astype(np.float32))

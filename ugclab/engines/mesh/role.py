@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ugclab.engines.base import SegmentContext
-from ugclab.engines.mesh import pose, shape, smoothing
+from ugclab.engines.mesh import appearance, pose, shape, smoothing
 from ugclab.engines.mesh.avatar import Avatar
 from ugclab.engines.mesh.composite import Wearer
 from ugclab.engines.mesh.records import NO_FRAME, Records
+from ugclab.engines.mesh.spectacles import Spectacles
 from ugclab.engines.mesh.topology import Floats
 from ugclab.media.frames import Frame, first_tick
 
@@ -20,11 +22,19 @@ class Role:
     """Where one person is in each frame of a segment, and what he wears."""
 
     def __init__(
-        self, records: Records, tracks: list[int], rest: Floats, avatar: Avatar, segment: SegmentContext
+        self,
+        records: Records,
+        tracks: list[int],
+        rest: Floats,
+        avatar: Avatar,
+        segment: SegmentContext,
+        eyewear: NDArray[np.uint8] | None = None,
     ) -> None:
-        """`rest` (468, 3) is the person's own face at rest."""
+        """`rest` (468, 3) is the person's own face at rest, `eyewear` the Spectacles.cover of what he wears."""
         self._rest = rest
-        self._wearer = Wearer(avatar.texture, shape.identity_delta(avatar.shape, rest))
+        worn = None if eyewear is None else Spectacles(eyewear, rest)
+        delta = shape.identity_delta(avatar.shape, rest)
+        self._wearer = Wearer(avatar.texture, delta, worn, bare=avatar.bare)
         self._stamps = records.stamps
         info = segment.source.info
         order = np.argsort(records.stamps, kind="stable")
@@ -33,6 +43,8 @@ class Role:
         inside = np.flatnonzero((records.stamps >= low) & (records.stamps < high))
         rows = records.rows_of(tracks)
         frames = records.index["frame"][rows]
+        self._seen = frozenset(frames.tolist())
+        self._last_look: Floats | None = None
         self._runs = records.runs(rows)
         self._place: tuple[int, Floats] | None = None
         self._places: Iterator[tuple[int, Floats]] = iter(())
@@ -52,7 +64,19 @@ class Role:
         if self._place[0] != number:
             return False
         points = self._place[1]
+        if not self._is_there(number, frame, points):
+            return False
         return self._wearer.wear(frame, points, pose.fit(points, self._rest), self._ramp(number))
+
+    def _is_there(self, number: int, frame: Frame, points: Floats) -> bool:
+        """Whether a frame in which no face was found shows what the last one with a face did: a flash, or another
+        picture for a moment, shows nobody to put it on, a blur does."""
+        if number not in self._seen:
+            before = self._last_look
+            return before is None or appearance.likeness(before, appearance.look(frame, points)) >= appearance.OTHER
+        if number + 1 not in self._seen:
+            self._last_look = appearance.look(frame, points)
+        return True
 
     def _number(self, pts: int) -> int | None:
         at = int(np.searchsorted(self._sorted, pts))

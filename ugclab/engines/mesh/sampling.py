@@ -26,6 +26,9 @@ LUMA_WEIGHTS = {
 }
 
 
+MUCH = 0.45
+"""Below this scale a plane is shrunk by area before it is warped."""
+
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
 
@@ -97,36 +100,39 @@ def window(picture: Picture, to_window: Floats, size: tuple[int, int], *, fill: 
     half[:, :2] *= 2
     border = cv2.BORDER_REPLICATE if fill is None else cv2.BORDER_CONSTANT
     scale = 1 << (picture.colour.bit_depth - 8)
-    # Area sampling where the window shrinks the picture much: bilinear taps would alias and jitter.
-    shrink = float(np.sqrt(abs(np.linalg.det(to_window[:, :2]))))
     planes = []
     for plane, affine, neutral in ((picture.y, to_window, fill), (picture.u, half, 128.0), (picture.v, half, 128.0)):
-        planes.append(_shrink_warp(plane, affine, size, border, (neutral or 0.0) * scale, shrink))
+        planes.append(_shrink_warp(plane, affine, size, border, (neutral or 0.0) * scale))
     stacked: Floats = cv2.merge(planes).astype(np.float32)
     return stacked if scale == 1 else stacked / np.float32(scale)
 
 
-def _shrink_warp(
-    plane: NDArray[np.generic], affine: Floats, size: tuple[int, int], border: int, fill: float, shrink: float
-) -> Any:
-    if shrink < 0.45:
-        # Crop what the window can see, halve it until bilinear taps touch every pixel, then warp.
+def luma_window(picture: Picture, to_window: Floats, size: tuple[int, int]) -> Floats:
+    """The luma of `window`, (height, width)."""
+    scale = 1 << (picture.colour.bit_depth - 8)
+    luma: Floats = _shrink_warp(picture.y, to_window, size, cv2.BORDER_REPLICATE, 0.0).astype(np.float32)
+    return luma if scale == 1 else luma / np.float32(scale)
+
+
+def _shrink_warp(plane: NDArray[np.generic], affine: Floats, size: tuple[int, int], border: int, fill: float) -> Any:
+    """Warp, after area sampling where the window shrinks the plane much: bilinear taps would alias and jitter."""
+    shrink = float(np.sqrt(abs(affine[0, 0] * affine[1, 1] - affine[0, 1] * affine[1, 0])))
+    if shrink < MUCH:
+        # Crop what the window can see, shrink it by a whole number until bilinear taps touch every pixel, then warp.
         inverse = cv2.invertAffineTransform(affine)
         corners = np.array([[0, 0, 1], [size[0], 0, 1], [0, size[1], 1], [size[0], size[1], 1]], np.float32) @ inverse.T
+        factor = int(1 / shrink)
         low = np.maximum(np.floor(corners.min(0)).astype(int) - 2, 0)
-        high = np.minimum(np.ceil(corners.max(0)).astype(int) + 3, plane.shape[::-1])
-        if (high - low > 8).all():
-            crop = plane[low[1] : high[1], low[0] : high[0]]
-            factor = int(1 / shrink)
-            small_size = (max(crop.shape[1] // factor, 1), max(crop.shape[0] // factor, 1))
-            small = cv2.resize(crop, small_size, interpolation=cv2.INTER_AREA)
-            fx, fy = crop.shape[1] / small_size[0], crop.shape[0] / small_size[1]
-            # small pixel (i, j) covers crop pixels centred at ((i + .5) fx - .5, (j + .5) fy - .5)
-            moved = affine.copy()
-            moved[:, 2] += affine[:, 0] * (low[0] + 0.5 * fx - 0.5) + affine[:, 1] * (low[1] + 0.5 * fy - 0.5)
-            moved[:, 0] *= fx
-            moved[:, 1] *= fy
-            return cv2.warpAffine(small, moved, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=fill)
+        high = np.minimum(np.ceil(corners.max(0)).astype(int) + 2 + factor, plane.shape[::-1])
+        # Whole blocks only, for OpenCV's quick way: any other ratio takes forty times as long.
+        width, height = ((high - low) // factor).tolist()
+        if min(width, height) * factor > 8:
+            crop = plane[low[1] : low[1] + height * factor, low[0] : low[0] + width * factor]
+            plane = cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA)
+            # Pixel (i, j) now covers what was centred at ((i + .5) factor - .5, (j + .5) factor - .5) of the crop.
+            moved = affine * np.array([factor, factor, 1], np.float32)
+            moved[:, 2] += affine[:, :2] @ (low + (factor - 1) / 2).astype(np.float32)
+            affine = moved
     return cv2.warpAffine(plane, affine, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=fill)
 
 
