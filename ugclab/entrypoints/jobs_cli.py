@@ -64,6 +64,7 @@ def submit(
     watermark: options.Watermark = "",
     tone_map: options.ToneMap = False,
     min_swapped: options.MinSwapped = options.DEFAULTS.min_swapped,
+    eyewear: options.Eyewear = options.DEFAULTS.eyewear,
     seed: options.Seed = options.DEFAULTS.seed,
     user: User = LOCAL_USER,
     project: Project = "default",
@@ -89,6 +90,7 @@ def submit(
         crf=crf,
         watermark=watermark,
         tone_map=tone_map,
+        eyewear=eyewear,
         seed=seed,
     )
     request = _request(
