@@ -27,9 +27,9 @@ TOE = 0.6
 EYES = (0.60, 0.32, 0.0)
 """Half axes of what stays of the wearer's own eyes, and how far its middle lies below theirs, in widths of an eye: more
 costs likeness."""
-BARE_EYES = (0.84, 0.60, 0.16)
-"""The same under an avatar whose glasses were taken off: what was behind them is guessed, and tells nobody from
-another. It lies as rims do, so that the guessed skin below does not read as a lid."""
+BARE_EYES = (0.90, 0.48, 0.08)
+"""The same under an avatar whose glasses were taken off: what was behind them is guessed. More of it below the eye
+makes blinks read right and costs likeness where the wearer is unlike the avatar."""
 FADE_YAW = (40.0 * FLATTENED, 60.0 * FLATTENED)
 FADE_PITCH = (35.0, 50.0)
 """Degrees between which a turned face fades from the swap to the source: beyond, a photo's other side would be seen."""
