@@ -173,3 +173,14 @@ def test_ten_minutes_are_probed_in_seconds(tmp_path: Path) -> None:
     start = time.perf_counter()
     assert probe(long).frames == 36_000
     assert time.perf_counter() - start < 2
+
+
+def test_what_no_result_carries_is_named(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=30)
+    assert probe(clip).left_out == ()
+    (tmp_path / "s.srt").write_text("1\n00:00:00,000 --> 00:00:00,500\nhello\n")
+    (tmp_path / "c.txt").write_text(";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=500\ntitle=one\n")
+    full = tmp_path / "b.mkv"
+    inputs = ["-i", str(clip), "-i", str(tmp_path / "s.srt"), "-i", str(tmp_path / "c.txt")]
+    run_ffmpeg(*inputs, "-map", "0", "-map", "1", "-map_metadata", "2", "-c", "copy", str(full))
+    assert probe(full).left_out == ("subtitles", "chapters")

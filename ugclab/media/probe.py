@@ -9,6 +9,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 
 from ugclab.errors import MediaError
@@ -93,7 +94,24 @@ def describe(path: Path, container: InputContainer, picture: VideoFrame, index: 
             for s in container.streams.audio
             if s.codec_context is not None
         ),
+        left_out=_left_out(container),
     )
+
+
+def _left_out(container: InputContainer) -> tuple[str, ...]:
+    """What else a file holds, by its plain name.
+
+    A picture of a cover is not missed, nor is a camera's time code; MP4 keeps chapters in a data track.
+    """
+    streams, chapters = container.streams, bool(container.chapters())
+    found = {
+        "subtitles": bool(streams.subtitles),
+        "chapters": chapters,
+        "further pictures": sum(1 for s in streams.video if not s.disposition & Disposition.attached_pic) > 1,
+        "data": not chapters and any(s.metadata.get("handler_name") != "TimeCodeHandler" for s in streams.data),
+        "attachments": bool(streams.attachments),
+    }
+    return tuple(name for name, there in found.items() if there)
 
 
 def orientation(picture: VideoFrame) -> tuple[Any, bool]:

@@ -127,6 +127,8 @@ class SwapJob:
     def _looked_at(self) -> Inputs:
         if self._inputs is None:
             self._inputs = read_inputs(self.workshop, self.request)
+            if left_out := self._inputs.source.info.left_out:
+                self.workshop.warn(f"the result has none of the footage's {' and '.join(left_out)}")
         return self._inputs
 
     def _prepared(self) -> tuple[SegmentPlan, StitchPlan, Analysis, str]:

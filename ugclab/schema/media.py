@@ -92,6 +92,7 @@ class MediaInfo(Frozen):
     colour: Colour
     gop: Gop
     audio: tuple[AudioTrack, ...] = ()
+    left_out: tuple[str, ...] = Field((), description="what no result carries: subtitles, chapters, data, …")
 
     @property
     def has_audio(self) -> bool:
