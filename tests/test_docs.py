@@ -25,6 +25,7 @@ from ugclab.weights import hub
 ROOT = Path(__file__).parents[1]
 COMMANDS = (
     *("", "swap", "demo", "probe", "plan", "preview", "engines", "doctor"),
+    *("bench", "bench estimate", "bench fit"),
     *("models", "models list", "models pull", "models verify"),
     *(
         "submit",

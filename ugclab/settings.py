@@ -20,6 +20,9 @@ class Settings(BaseSettings):
     artefact_cap_mb: int = Field(4096, ge=0, description="artefacts above this are evicted, least recently used first")
     commercial_only: bool = Field(False, description="refuse engines whose licences are not cleared for commercial use")
     usd_per_hour: float = Field(0.0, ge=0, description="what an hour of this machine costs: the price in reports")
+    bench_dir: str = Field(
+        "", description="folder whose prices.yaml and calibration/*.json go before those of the package"
+    )
     offline: bool = Field(False, description="never fetch a model file; use what is cached")
     weights_mirror: str = Field(
         "",
@@ -74,6 +77,11 @@ class Settings(BaseSettings):
     @classmethod
     def _listed(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @property
+    def bench_folder(self) -> Path | None:
+        """The operator's own prices and calibrations."""
+        return Path(self.bench_dir) if self.bench_dir else None
 
     @property
     def store_dir(self) -> Path:

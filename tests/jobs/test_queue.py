@@ -234,3 +234,13 @@ def test_a_request_survives_as_json(home: Home) -> None:
     assert type(request).model_validate_json(request.model_dump_json()) == request
     assert request.consent == AGREED
     assert jobs.c.request.type.python_type is str
+
+
+def test_what_would_cost_more_than_it_may_is_refused(home: Home) -> None:
+    dear = home.settings.model_copy(update={"usd_per_hour": 3600.0})
+    with Queue(dear) as queue:
+        with pytest.raises(InputError, match=r"it would cost about \$") as raised:
+            queue.submit(home.request(engine="mesh", max_cost_usd=0.05))
+        assert "--max-cost-usd" in raised.value.hint
+        assert queue.list(ME) == ()
+        assert queue.submit(home.request(engine="mesh", max_cost_usd=1000)).status is JobState.QUEUED

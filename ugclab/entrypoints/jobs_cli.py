@@ -72,7 +72,7 @@ def submit(
     webhook: Annotated[str, typer.Option("--webhook", help="Address told of the job's end.", metavar="URL")] = "",
     record_id: Annotated[str, typer.Option("--record-id", help="Your own name for it, told with it.")] = "",
     max_cost_usd: Annotated[
-        float | None, typer.Option("--max-cost-usd", help="Carried with the job.", show_default=False)
+        float | None, typer.Option("--max-cost-usd", help="Refuse what is predicted to cost more.", show_default=False)
     ] = None,
     as_json: options.Json = False,
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
+from ugclab.bench.estimate import check_cost
 from ugclab.engines import registry
 from ugclab.errors import InputError, JobConflict, JobNotFound
 from ugclab.jobs import records
@@ -147,6 +148,7 @@ class Queue:
         if isinstance(source, str) or source.info is None:
             return 0.0
         fixed_plan(request.input.plan, source.info)
+        check_cost(source.info, request.input.plan, request.engine, request.max_cost_usd, self.settings)
         return float(source.info.duration)
 
     def look(self, principal: Principal, look: Look) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from ugclab.bench.estimate import check_cost
 from ugclab.errors import QueueUnavailable, StoreCorrupt, UgclabError
 from ugclab.jobs import records
 from ugclab.jobs.admission import check_minutes
@@ -217,9 +218,12 @@ class Stages:
                 self._queue.store.delete_prefix(key)
 
     def count_minutes(self, given: FaceTransformInput) -> float:
-        """Length of fetched footage in seconds. Raises LimitReached where it is more than its user has left."""
+        """Length of fetched footage in seconds. Raises LimitReached, and InputError where it may not cost so much."""
         source = given.source
-        media_s = float(source.info.duration) if isinstance(source, Asset) and source.info else 0.0
+        info = source.info if isinstance(source, Asset) else None
+        media_s = float(info.duration) if info else 0.0
+        if info:
+            check_cost(info, given.plan, self._request.engine, self._request.max_cost_usd, self._settings)
         database = self._queue.database
         with database.reading() as connection:
             check_minutes(connection, self._user, media_s, self._settings, database.now(), but=self._held.job_id)

@@ -141,7 +141,7 @@ class Request(Frozen):
     record_id: str = Field("", max_length=200, description="the caller's own name for it: comes back in the webhook")
     webhook_url: str = Field("", max_length=2000, description="told when the job has ended; none if empty")
     consent: Consent
-    max_cost_usd: float | None = Field(None, gt=0, description="carried; enforced where a price can be predicted")
+    max_cost_usd: float | None = Field(None, gt=0, description="what is predicted to cost more is refused")
 
 
 class JobState(StrEnum):

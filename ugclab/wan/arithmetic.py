@@ -79,19 +79,45 @@ def tokens(width: int, height: int, clip_length: int = 77) -> int:
     return ((clip_length - 1) // 4 + 2) * (height // 16) * (width // 16)
 
 
+class Work(Frozen):
+    """Work of one forward of the transformer in TFLOP: matrix products apart from attention, whose rates differ."""
+
+    linear: float
+    attention: float
+
+    @property
+    def tflop(self) -> float:
+        """Both together."""
+        return self.linear + self.attention
+
+
+def forward_work(count: int, animate_frames: int = 0) -> Work:
+    """Work of one forward over that many tokens; `animate_frames` adds what Animate has beside image-to-video.
+
+    Checked against torch's FlopCounter on the meta device: benchmarks/flops.py.
+    """
+    linear: float = 2 * BLOCKS * count * (6 * WIDTH**2 + 2 * WIDTH * FEED_FORWARD)
+    linear += 4 * BLOCKS * CONTEXT * WIDTH**2  # keys and values of the text and the reference picture
+    if animate_frames:
+        linear += 32 * count * WIDTH**2 + 3.02e12 * animate_frames / 77  # 8 face blocks, and the motion encoder
+    return Work(linear=linear / 1e12, attention=4 * BLOCKS * count * WIDTH * (count + CONTEXT) / 1e12)
+
+
 def forward_tflop(width: int, height: int, clip_length: int = 77) -> float:
-    """TFLOP of one forward of the transformer; torch's FlopCounter gives 1717.0 at 832x480 and 931.0 at 512x512."""
-    count = tokens(width, height, clip_length)
-    linear = 2 * BLOCKS * count * (6 * WIDTH**2 + 2 * WIDTH * FEED_FORWARD)
-    attention = 4 * BLOCKS * count * WIDTH * (count + CONTEXT)
-    context = 4 * BLOCKS * CONTEXT * WIDTH**2  # keys and values of the text and the reference picture
-    face = 32 * count * WIDTH**2 + 3.02e12 * clip_length / 77  # 8 face blocks, and the motion encoder
-    return (linear + attention + context + face) / 1e12
+    """TFLOP of one forward of Animate; torch's FlopCounter gives 1717.0 at 832x480 and 931.0 at 512x512."""
+    return forward_work(tokens(width, height, clip_length), clip_length).tflop
 
 
 def vae_tflop(width: int, height: int, clip_length: int = 77) -> float:
     """TFLOP of encoding and decoding one clip."""
     return 375.4 * (width * height / 262_144) * (clip_length / 77)
+
+
+def working_gb(pixels: int) -> float:
+    """GPU memory that sampling adds to the weights, decimal GB (model)."""
+    (low, low_gb), (high, high_gb) = SAMPLING_GB
+    peak = low_gb + (pixels - low) / (high - low) * (high_gb - low_gb)
+    return max(peak - TRANSFORMER_GB - CLIP_GB - VAE_GB, 1.0)
 
 
 def peak_memory_gb(
@@ -108,12 +134,9 @@ def peak_memory_gb(
     The larger of two moments: text encoding, with every model on the card, and sampling. Ulysses divides what
     sampling adds, FSDP the weights it shards.
     """
-    (low, low_gb), (high, high_gb) = SAMPLING_GB
-    resting = TRANSFORMER_GB + CLIP_GB + VAE_GB
-    working = low_gb + (pixels - low) / (high - low) * (high_gb - low_gb) - resting
     weights = TRANSFORMER_GB / (gpus if shard_transformer else 1) + CLIP_GB + VAE_GB
     t5 = 0.0 if t5_cpu else T5_GB / (gpus if shard_t5 else 1)
-    return max(weights + t5, weights + max(working, 1.0) / gpus + (t5 if t5_stays else 0.0))
+    return max(weights + t5, weights + working_gb(pixels) / gpus + (t5 if t5_stays else 0.0))
 
 
 class Gpu(Frozen):

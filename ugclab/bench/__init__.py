@@ -1,0 +1,1 @@
+"""What work takes and costs: prices, calibrations, predictions, and the settings that fit a budget."""

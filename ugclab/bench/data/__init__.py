@@ -1,0 +1,1 @@
+"""Package data: prices, and calibration files by device."""
