@@ -33,6 +33,7 @@ COMMANDS = (
         *(f"jobs {word}" for word in ("list", "show", "watch", "cancel", "retry", "fetch", "delete")),
     ),
     *("store", "store ls", "store rm", "store url"),
+    *("bench", "bench run", "bench compare", "bench scenarios"),
 )
 PARTS = {"README.md": ("engines",), "docs/settings.md": ("settings", "exit codes")}
 

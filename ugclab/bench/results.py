@@ -129,7 +129,7 @@ class Summary(Frozen):
     gpu_percent: float | None
     frames_per_s: float
     rtf: float
-    segments: int = Field(description="swapped ones; 1 where nothing is swapped")
+    segments: int = Field(description="that the scenario swaps, on whichever road")
     usd_per_hour: float
     stages: dict[str, Spread] = Field(description="wall seconds by step, over all segments")
 
@@ -161,14 +161,20 @@ def summarise(benchmark: Benchmark) -> tuple[Summary, ...]:
     groups: dict[tuple[str, Route, Literal["cold", "warm"]], list[Trial]] = {}
     for trial in benchmark.trials:
         groups.setdefault((trial.scenario, trial.route, trial.start), []).append(trial)
+    segments = {t.scenario: t.swapped_segments for t in benchmark.trials if t.swapped_segments}
     return tuple(
-        _summary(scenario, route, start, trials, benchmark.usd_per_hour)
+        _summary(scenario, route, start, trials, segments.get(scenario, 1), benchmark.usd_per_hour)
         for (scenario, route, start), trials in groups.items()
     )
 
 
 def _summary(
-    scenario: str, route: Route, start: Literal["cold", "warm"], trials: Sequence[Trial], usd_per_hour: float
+    scenario: str,
+    route: Route,
+    start: Literal["cold", "warm"],
+    trials: Sequence[Trial],
+    segments: int,
+    usd_per_hour: float,
 ) -> Summary:
     wall, first = Spread.of(t.wall_s for t in trials), trials[0]
     steps = dict.fromkeys(stage.step for trial in trials for stage in trial.stages)
@@ -185,7 +191,7 @@ def _summary(
         gpu_percent=statistics.median(busy) if busy else None,
         frames_per_s=first.frames / wall.median,
         rtf=wall.median / float(first.media_s),
-        segments=first.swapped_segments or 1,
+        segments=segments,
         usd_per_hour=usd_per_hour,
         stages={step: Spread.of(sum(s.wall_s for s in t.stages if s.step == step) for t in trials) for step in steps},
     )

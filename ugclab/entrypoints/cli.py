@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ugclab.entrypoints import jobs_cli, models, options, store_cli, terminal, wan_cli
+from ugclab.entrypoints import bench_cli, jobs_cli, models, options, store_cli, terminal, wan_cli
 from ugclab.entrypoints.terminal import print_json
 from ugclab.errors import EngineUnavailable, UgclabError
 from ugclab.schema.job import FaceSelector, StitchMode, SwapOptions
@@ -21,7 +21,7 @@ EXIT_CODES = (
     "Exit codes: 0 done; 1 a fault of ours; 2 wrong usage; 10 input, 11 source, 12 plan, 13 avatar, 14 consent, 15 not "
     "let in; 20 face, 21 not found, 22 ambiguous; 30 engine failed, 31 unknown, 32 unavailable, 33 crashed, 34 time "
     "limit; 40 model files, 41 corrupt; 50 output, 51 disk full; 60 network; 61 store, 62 unavailable, 63 corrupt; 70 "
-    "queue, 71 no such job, 72 conflict, 73 limit, 74 unavailable, 75 poison; 130 cancelled. "
+    "queue, 71 no such job, 72 conflict, 73 limit, 74 unavailable, 75 poison; 80 slower than before; 130 cancelled. "
     "--debug anywhere shows the traceback of an error."
 )
 
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 app.command()(jobs_cli.submit)
 app.command()(jobs_cli.worker)
+app.add_typer(bench_cli.app, name="bench")
 app.add_typer(jobs_cli.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(store_cli.app, name="store")
