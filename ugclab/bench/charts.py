@@ -120,6 +120,7 @@ def _sheet(
 ) -> tuple["Figure", list["Axes"], list[float]]:
     """A dark sheet with a title, a panel for each further word, and each row's place: scenarios set apart."""
     from matplotlib.figure import Figure
+    from matplotlib.transforms import blended_transform_factory
 
     at: list[float] = []
     headings: list[tuple[float, str]] = []
@@ -154,10 +155,11 @@ def _sheet(
             -0.02, place_y, row.label, color=_rgb(colour), fontsize=9, ha="right", va="center",
             transform=first.get_yaxis_transform(),
         )  # fmt: skip
+    beside = blended_transform_factory(figure.transFigure, first.transData)
     for place_y, title in headings:
         first.text(
-            0.0, place_y, title, color=_rgb(INK), fontsize=9.5, fontweight="bold", va="center",
-            transform=first.get_yaxis_transform(),
+            0.03, place_y, title, color=_rgb(INK), fontsize=9.5, fontweight="bold", va="center", transform=beside,
+            bbox={"facecolor": _rgb(GROUND), "edgecolor": "none", "pad": 3}, zorder=5,
         )  # fmt: skip
     figure.text(0.03, 1 - 0.45 / height, words[0], color=_rgb(INK), fontsize=16, va="center")
     made = f"{benchmark.machine.environment.cpu}, {benchmark.machine.environment.cores} cores"
