@@ -68,7 +68,8 @@ def test_one_repeat_says_nothing() -> None:
     found = compare(record(1, rounds=1), record(2, rounds=1, slower=3), LIMIT)
     assert {row.verdict for row in found.rows} == {"too few"}
     assert not found.regressions
-    assert "too few repeats" in found.to_markdown()
+    assert not found.judged
+    assert "too few repeats to tell" in found.to_markdown()
 
 
 def test_three_repeats_can_tell() -> None:
@@ -190,4 +191,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert left_with(["bench", "compare", base, slow, "--json"]) == 80
     assert {row["verdict"] for row in json.loads(capsys.readouterr().out)["rows"]} >= {"slower"}
     assert left_with(["bench", "compare", base, slow, "--max-regression", "ten"]) == 10
+    once = str(save(record(4, rounds=1), tmp_path / "once.json"))
+    assert left_with(["bench", "compare", base, once]) == 10
+    assert "--repeat 5" in capsys.readouterr().err
     assert left_with(["bench", "compare", base, slow, "--max-regression", "0%"]) == 10

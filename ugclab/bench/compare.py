@@ -59,12 +59,20 @@ class Comparison(Frozen):
         """What is worse by more than was allowed, and not by chance."""
         return tuple(row for row in self.rows if row.verdict == "slower")
 
+    @property
+    def judged(self) -> bool:
+        """Whether anything can be said: there are repeats enough for at least one figure."""
+        return any(row.verdict != "too few" for row in self.rows)
+
     def to_markdown(self) -> str:
         """A comment for a pull request."""
         count, allowed = len(self.regressions), f"{self.max_regression:.0%}"
-        headline = f"{count} of {len(self.rows)} figures" if count else "Nothing"
+        headline = f"{count} of {len(self.rows)} figures" if count else "nothing"
+        told = f"{headline} worse by more than {allowed}" if self.judged else "too few repeats to tell"
+        if doubtful := sum(row.verdict == "noise" and row.ratio > 1 for row in self.rows):
+            told += f", {doubtful} beyond it but within the noise"
         lines = [
-            f"### Benchmark: {headline} worse by more than {allowed}",
+            f"### Benchmark: {told}",
             "",
             f"`{self.new}` against `{self.base}`. "
             + (f"The machine itself took {self.machine_factor:.2f} times as long. " if self.machine_factor else "")

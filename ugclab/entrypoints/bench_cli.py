@@ -107,6 +107,8 @@ def compare(
         typer.echo(found.model_dump_json(indent=1))
     elif not quiet:
         typer.echo(found.to_markdown(), nl=False)
+    if not found.judged:
+        raise InputError("too few repeats to tell slower from noise", hint="measure both with --repeat 5")
     if worst := max(found.regressions, key=lambda row: row.ratio, default=None):
         raise Regression(
             f"{worst.scenario}, {worst.start}: {worst.metric} is {worst.ratio:.2f} times the base's"
