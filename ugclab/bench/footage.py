@@ -7,7 +7,7 @@ import imageio_ffmpeg
 
 from ugclab.bench.scenarios import Footage
 from ugclab.errors import MediaError
-from ugclab.media.output import whole_file
+from ugclab.media.output import unfinished, whole_file
 from ugclab.media.probe import probe
 from ugclab.sample import CLIP
 from ugclab.storage.artefacts import canonical_key
@@ -46,7 +46,7 @@ def make_footage(wanted: Footage, cache: Path) -> Path:
         if not wanted.rotation:
             run_ffmpeg(*looped, "-vf", scaled, *ENCODER, "-c:a", "copy", str(part))
             return path
-        with whole_file(path.with_stem(f"{path.stem}-coded")) as coded:
+        with unfinished(path.with_stem(f"{path.stem}-coded")) as coded:
             run_ffmpeg(*looped, "-vf", scaled, *ENCODER, "-c:a", "copy", str(coded))
             run_ffmpeg("-display_rotation:v:0", str(-wanted.rotation), "-i", str(coded), "-c", "copy", str(part))
     return path
