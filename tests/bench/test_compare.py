@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bench.recorded import SCENARIO, machine, record, save
+from tests.conftest import ROOT
 from ugclab.bench.compare import compare, interval, rank_counts
 from ugclab.bench.results import read_benchmark
 from ugclab.entrypoints.cli import main
@@ -195,3 +196,16 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert left_with(["bench", "compare", base, once]) == 10
     assert "--repeat 5" in capsys.readouterr().err
     assert left_with(["bench", "compare", base, slow, "--max-regression", "0%"]) == 10
+
+
+def test_a_real_run_slowed_down_by_a_fifth_is_caught() -> None:
+    """The committed run, measured on a crowded machine: wall times cannot tell there, processor times can."""
+    base = read_benchmark(ROOT / "benchmarks/results/bench-cpu.json")
+    slow = [
+        t.model_copy(update={"wall_s": 1.2 * t.wall_s, "cpu_s": 1.2 * t.cpu_s}) if t.route == "ugclab" else t
+        for t in base.trials
+    ]
+    found = compare(base, base.model_copy(update={"trials": tuple(slow)}), LIMIT)
+    assert not compare(base, base, LIMIT).regressions
+    caught = {(row.scenario, row.start) for row in found.regressions if row.metric == "CPU time"}
+    assert caught == {(s.name, start) for s in base.scenarios if s.repeat > 1 for start in ("cold", "warm")}
