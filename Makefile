@@ -37,6 +37,22 @@ bench: $(VENV)/.dev models ## measure stitching against a plain transcode
 	mkdir -p out
 	$(BIN)/python -m benchmarks.stitch --results out/stitch.json
 
+SCENARIOS ?= segment-5s ugc-30s
+ENGINE ?= mesh
+REPEAT ?= 5
+OUT := out/bench
+.PHONY: bench-run
+bench-run: $(VENV)/.dev models ## measure SCENARIOS with ENGINE, REPEAT times, into OUT
+	$(BIN)/ugclab bench run $(SCENARIOS) --engine $(ENGINE) --repeat $(REPEAT) --out $(OUT)
+
+BASE := benchmarks/results/bench-cpu.json
+NEW := out/bench/bench.json
+LIMIT := 10%
+COMMENT := out/bench/comment.md
+.PHONY: bench-compare
+bench-compare: $(VENV)/.dev ## say whether NEW is slower than BASE by more than LIMIT; writes COMMENT
+	$(BIN)/ugclab bench compare $(BASE) $(NEW) --max-regression $(LIMIT) --markdown $(COMMENT)
+
 .PHONY: docs
 docs: $(VENV)/.dev models ## write what is generated: docs/cli.md, the README's table and picture
 	$(BIN)/python -m ugclab demo --out out/demo
@@ -74,5 +90,5 @@ $(VENV)/.app: $(VENV)/.python pyproject.toml constraints/app.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml constraints/dev.txt
-	$(PIP) --constraint constraints/dev.txt --editable '.[dev,sample,quality,wan,notebooks]'
+	$(PIP) --constraint constraints/dev.txt --editable '.[dev,sample,bench,quality,wan,notebooks]'
 	@touch $@

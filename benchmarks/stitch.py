@@ -15,7 +15,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from datetime import date
 from fractions import Fraction
@@ -26,6 +25,7 @@ import av
 import imageio_ffmpeg
 import numpy as np
 
+from ugclab.bench.process import run_measured
 from ugclab.media.encode import encode_segment
 from ugclab.media.frames import Frame, read_frames, stage
 from ugclab.media.modes import plan_stitch
@@ -82,25 +82,13 @@ def run_ours(mode: StitchMode, source: Path, folder: Path) -> dict[str, Any]:
 
 def measured(command: list[str]) -> dict[str, Any]:
     """Wall and CPU seconds and peak memory of a process; what it prints as JSON is added."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    # Not ru_maxrss, which starts at what this process holds when it forks.
-    status_file, peak = Path(f"/proc/{process.pid}/status"), 0
-    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        lines = status_file.read_text().splitlines()
-        peak = max(peak, *(int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
-        time.sleep(0.02)
-    printed = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, command
+    ended = run_measured(command)
     figures = {
-        "wall_s": round(time.perf_counter() - start, 2),
-        "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
-        "peak_rss_mb": round(peak / 1024),
+        "wall_s": round(ended.wall_s, 2),
+        "cpu_s": round(ended.cpu_s, 2),
+        "peak_rss_mb": round(ended.peak_rss_mb),
     }
-    return figures | (json.loads(printed) if printed.strip() else {})
+    return figures | (json.loads(ended.output) if ended.output.strip() else {})
 
 
 def compare(source: Path, result: Path) -> dict[str, Any]:

@@ -17,6 +17,8 @@ import pytest
 
 from tests.face_clips import write_clip
 from ugclab import errors
+from ugclab.bench.results import read_benchmark, summarise
+from ugclab.bench.tables import roads_table
 from ugclab.engines.registry import catalogue
 from ugclab.entrypoints.cli import main
 from ugclab.settings import Settings
@@ -25,7 +27,6 @@ from ugclab.weights import hub
 ROOT = Path(__file__).parents[1]
 COMMANDS = (
     *("", "swap", "demo", "probe", "plan", "preview", "engines", "doctor"),
-    *("bench", "bench estimate", "bench fit"),
     *("models", "models list", "models pull", "models verify"),
     *(
         "submit",
@@ -34,8 +35,14 @@ COMMANDS = (
         *(f"jobs {word}" for word in ("list", "show", "watch", "cancel", "retry", "fetch", "delete", "purge")),
     ),
     *("store", "store ls", "store rm", "store url"),
+    *("bench", "bench run", "bench compare", "bench scenarios", "bench estimate", "bench fit"),
 )
-PARTS = {"README.md": ("engines",), "docs/settings.md": ("settings", "exit codes")}
+PARTS = {
+    "README.md": ("engines", "figures"),
+    "docs/settings.md": ("settings", "exit codes"),
+    "docs/figures.md": ("benchmark",),
+}
+MEASURED = ROOT / "benchmarks/results/bench-cpu.json"
 
 
 def cli_markdown() -> str:
@@ -64,9 +71,28 @@ def part(name: str) -> str:
             for field, info in Settings.model_fields.items()
         ]
         return table(("variable", "default", "what it is"), rows)
+    if name in {"figures", "benchmark"}:
+        return figures() if name == "figures" else "\n".join(roads_table(read_benchmark(MEASURED)))
     kinds = [("0", "", "done"), ("1", "", "a fault of ours: run it again with `--debug`"), ("2", "", "wrong usage")]
     kinds += [(str(e.exit_code), f"`{e.code}`", str(e.__doc__).split("\n")[0]) for e in tree(errors.UgclabError)][1:]
     return table(("code", "name", "meaning"), kinds)
+
+
+def figures() -> str:
+    """The README's sentence about cost, from what was measured."""
+    benchmark = read_benchmark(MEASURED)
+    found = {(s.scenario, s.label): s for s in summarise(benchmark)}
+    (scenario,) = {s for s in benchmark.scenarios if s.name == "ugc-30s"}
+    warm, cold, floor, images = (
+        found[scenario.name, road] for road in ("ugclab, warm", "ugclab, cold", "plain transcode", "frame by frame")
+    )
+    here = benchmark.machine.environment
+    return (
+        f"On {here.cores} shared cores without a GPU, {scenario.title.split(',')[0]} with two segments of 5 s take "
+        f"{warm.cpu_s.median:.1f} s of CPU warm (peak {warm.peak_rss_mb.median:.0f} MB) and {cold.cpu_s.median:.1f} s "
+        f"cold,\nwhere a plain transcode takes {floor.cpu_s.median:.1f} s and the way by single pictures "
+        f"{images.cpu_s.median:.0f} s with the same engine:\n`ugclab bench run`, [figures](docs/figures.md)."
+    )
 
 
 def shown(default: object) -> str:
@@ -115,6 +141,8 @@ def here(tmp_path: Path, avatar: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     if any(s.state != "ok" for s in hub.verify(weights, Settings().weights_dir)):
         pytest.skip("the mesh engine's model files are not here: ugclab models pull")
     write_clip(tmp_path / "in.mp4", frames=48, rate=3, audio=True)
+    for name in ("base.json", "new.json"):
+        shutil.copy(MEASURED, tmp_path / name)
     shutil.copy(avatar, tmp_path / "me.jpg")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("UGCLAB_DATA_DIR", str(tmp_path / "data"))

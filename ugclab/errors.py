@@ -29,6 +29,7 @@
     │   ├── LimitReached         73   limit            one user's jobs, or minutes of video, are used up
     │   ├── QueueUnavailable     74   queue_unavailable    *   the database does not answer
     │   └── JobPoisoned          75   poison           its worker died again and again
+    ├── Regression               80   regression       a build is slower than the one it is compared with
     └── Cancelled               130   cancelled        by Ctrl-C, or by whoever asked for the work
 
 Those with a star may pass: a job tries again by itself (`passing`). A message says what is wrong, a hint says what to
@@ -253,6 +254,13 @@ class JobPoisoned(QueueError):
 
     code = "poison"
     exit_code = 75
+
+
+class Regression(UgclabError):
+    """A build is slower, or needs more memory, than the one it is compared with, by more than was allowed."""
+
+    code = "regression"
+    exit_code = 80
 
 
 class Cancelled(UgclabError):

@@ -1,1 +1,1 @@
-"""What work takes and costs: prices, calibrations, predictions, and the settings that fit a budget."""
+"""What it costs: measured by scenario, compared between builds, predicted where nothing can be measured."""
