@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 
 from ugclab.bench.prices import near_names, same_name
 from ugclab.errors import InputError
-from ugclab.schema.base import Frozen
+from ugclab.schema.base import Frozen, first_fault
 
 Provenance = Literal["measured", "published", "assumed"]
 ORDER: Mapping[str, int] = {"measured": 0, "published": 1, "assumed": 2}
@@ -141,6 +141,5 @@ def read_calibration(text: str, name: str) -> Calibration:
     try:
         return Calibration.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{name}: {place}: {first['msg']}", hint="see ugclab/bench/calibration.py") from error
+        place, wrong = first_fault(error)
+        raise InputError(f"{name}: {place}: {wrong}", hint="see ugclab/bench/calibration.py") from error

@@ -14,7 +14,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from ugclab.errors import InputError
-from ugclab.schema.base import Frozen
+from ugclab.schema.base import Frozen, first_fault
 
 FRESH_DAYS = 90
 """A price read longer ago than this is flagged in every output."""
@@ -140,6 +140,5 @@ def _parsed(text: str, name: str) -> Prices:
     try:
         return Prices.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{name}: {place}: {first['msg']}", hint="see benchmarks/prices.yaml") from error
+        place, wrong = first_fault(error)
+        raise InputError(f"{name}: {place}: {wrong}", hint="see benchmarks/prices.yaml") from error

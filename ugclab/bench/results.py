@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from ugclab.bench.gpu import Gpu
 from ugclab.bench.scenarios import Scenario
 from ugclab.errors import InputError
-from ugclab.schema.base import Frozen, Rational
+from ugclab.schema.base import Frozen, Rational, first_fault
 from ugclab.schema.engine import EngineInfo
 from ugclab.schema.report import Environment
 
@@ -215,9 +215,8 @@ def read_benchmark(path: Path) -> Benchmark:
     try:
         return Benchmark.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path.name} is no benchmark: {where}: {first['msg']}") from error
+        where, wrong = first_fault(error)
+        raise InputError(f"{path.name} is no benchmark: {where}: {wrong}") from error
 
 
 def to_csv(benchmark: Benchmark) -> str:

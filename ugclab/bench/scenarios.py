@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from ugclab.errors import InputError
-from ugclab.schema.base import Frozen
+from ugclab.schema.base import Frozen, first_fault
 from ugclab.storage.artefacts import canonical_key
 
 FOLDER = Path(__file__).parent / "data" / "scenarios"
@@ -78,6 +78,5 @@ def read_scenario(path: Path) -> Scenario:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise InputError(f"{path.name}: {where}: {first['msg']}", hint="see benchmarks/scenarios") from error
+        where, wrong = first_fault(error)
+        raise InputError(f"{path.name}: {where or 'the document'}: {wrong}", hint="see benchmarks/scenarios") from error

@@ -162,7 +162,7 @@ class SwapJob:
         facts = (
             f"{changed} of {info.frames} frames swapped",
             f"engine {self.workshop.info.name}",
-            f"{exact_share:.0%} of the rest bit-exact",
+            *([f"{exact_share:.0%} of the rest bit-exact"] if len(plan.swaps) < len(plan.segments) else []),
         )
         with self.workshop.step("contact_sheet") as cost, whole_file(path) as part:
             part.write_bytes(encode_png(draw_sheet(self.request.source, self.request.out, info, plan, facts)))

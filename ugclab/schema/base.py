@@ -4,7 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError, WithJsonSchema
 
 
 class Frozen(BaseModel):
@@ -35,3 +35,9 @@ Rational = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^-?\d+/\d+$", "examples": ["30000/1001"]}),
 ]
 """An exact rational; in JSON as "num/den". Times are seconds, rates are per second."""
+
+
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """Where the first wrong field of a document lies ("" for the document as a whole), and what is wrong with it."""
+    first = error.errors(include_url=False)[0]
+    return ".".join(str(part) for part in first["loc"]), first["msg"]
