@@ -17,6 +17,10 @@ help: ## say what there is
 demo: $(VENV)/.app ## swap the sample video: out/demo/demo.mp4 and a before/after picture
 	$(BIN)/python -m ugclab demo --out out/demo
 
+.PHONY: app
+app: $(VENV)/.ui ## open the page on http://127.0.0.1:7860, with a worker of its own
+	$(BIN)/python app.py
+
 .PHONY: test
 test: $(VENV)/.dev models ## the quick tests
 	$(PYTEST) -m "not slow and not gpu and not network" -rs
@@ -89,6 +93,10 @@ $(VENV)/.app: $(VENV)/.python pyproject.toml constraints/app.txt
 	$(PIP) --constraint constraints/app.txt --editable .
 	@touch $@
 
+$(VENV)/.ui: $(VENV)/.python pyproject.toml constraints/app.txt
+	$(PIP) --constraint constraints/app.txt --editable '.[ui]'
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.python pyproject.toml constraints/dev.txt
-	$(PIP) --constraint constraints/dev.txt --editable '.[dev,sample,bench,quality,wan,notebooks]'
+	$(PIP) --constraint constraints/dev.txt --editable '.[dev,ui,sample,bench,quality,wan,notebooks]'
 	@touch $@

@@ -73,6 +73,20 @@ class Settings(BaseSettings):
     )
     webhook_timeout_s: float = Field(15.0, gt=0)
 
+    # the page
+    host: str = Field(
+        "127.0.0.1", description="where the page listens; 0.0.0.0 for everybody who can reach the machine"
+    )
+    port: int = Field(7860, ge=1, le=65535)
+    accounts: Path | None = Field(
+        None,
+        description="file of who may log in to the page, lines of `ugclab account NAME`; without it each browser is"
+        " somebody",
+    )
+    ui_worker: Literal["auto", "off"] = Field(
+        "auto", description="whether the page starts a worker where none is running"
+    )
+
     @field_validator("intake_hosts", "intake_s3_prefixes", "webhook_retries_s", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:

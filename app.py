@@ -1,0 +1,3 @@
+from ugclab.entrypoints.ui import build_app
+
+build_app().launch()

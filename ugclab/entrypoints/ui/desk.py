@@ -1,0 +1,202 @@
+"""What a person can do before a job runs: bring footage and a face, see what a run would do and cost, submit it.
+
+Plain functions of a principal; routes.py and endpoints.py put them on the wire. What a browser is told names inputs by
+their hash, never by a place in the store.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from ugclab import sample
+from ugclab.bench.estimate import estimate_cost
+from ugclab.engines import registry
+from ugclab.errors import ConsentError, InputError, JobNotFound
+from ugclab.jobs.queue import Queue
+from ugclab.pipeline.plan import fixed_plan
+from ugclab.schema.base import Frozen
+from ugclab.schema.job import (
+    Consent,
+    EyewearMode,
+    FaceSelector,
+    FaceTransformInput,
+    JobView,
+    Principal,
+    Request,
+    SwapOptions,
+)
+from ugclab.schema.media import Asset
+from ugclab.storage import paths
+
+PROJECT = "page"
+Role = Literal["source", "avatar", "photo"]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Draft(Frozen):
+    """A job that is being put together."""
+
+    source: Sha256
+    avatar: Sha256
+    plan: str = Field("default", max_length=10_000)
+    engine: str = Field("mesh", max_length=64)
+    face: str = Field("largest", max_length=32)
+    eyewear: EyewearMode = EyewearMode.KEEP
+    watermark: str = Field("", max_length=80)
+
+    def options(self) -> SwapOptions:
+        """What changes the result. Raises InputError."""
+        return SwapOptions(face=FaceSelector.parse(self.face), eyewear=self.eyewear, watermark=self.watermark)
+
+
+class Desk:
+    """The page's work table, over the queue."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+
+    # inputs
+
+    def take(self, principal: Principal, path: Path, role: Role) -> dict[str, Any]:
+        """Check a file and keep it; raises InputError and its kin for what is no footage or picture."""
+        asset = self.queue.take_in(principal, PROJECT, path, role)
+        self.queue.store.put_bytes(_card(principal, asset.sha256), asset.model_dump_json().encode())
+        return shown_input(asset)
+
+    def take_sample(self, principal: Principal) -> dict[str, Any]:
+        """The sample footage and face, as if they had been brought."""
+        return {
+            "source": self.take(principal, sample.CLIP, "source"),
+            "avatar": self.take(principal, sample.AVATAR, "avatar"),
+        }
+
+    def input(self, principal: Principal, sha256: str) -> Asset:
+        """What somebody brought, by its hash. Raises JobNotFound."""
+        try:
+            return Asset.model_validate_json(self.queue.store.read_bytes(_card(principal, sha256)))
+        except KeyError as error:
+            raise JobNotFound("this file is no longer here", hint="bring it again") from error
+
+    # what a run would do
+
+    def estimate(self, principal: Principal, draft: Draft) -> dict[str, Any]:
+        """Seconds and dollars, by segment and in all; `seconds` is None for an engine that nobody has modelled."""
+        source = self.input(principal, draft.source)
+        info = source.info
+        if info is None:
+            raise InputError(f"{source.name} is not footage", hint="bring a video")
+        plan = fixed_plan(draft.plan, info)
+        settings = self.queue.settings
+        found = estimate_cost(info, draft.plan, draft.engine, settings)
+        swapped = float(sum((s.range.duration for s in plan.swaps), start=0)) if plan else float(info.duration)
+        return {
+            "engine": draft.engine,
+            "seconds": found.seconds if found else None,
+            "usd": found.usd if found else None,
+            "usd_per_hour": settings.usd_per_hour,
+            "segments": [s.model_dump(mode="json") for s in found.segments] if found else [],
+            "swapped_s": swapped,
+            "untouched_s": float(info.duration) - swapped,
+            "warnings": list(found.warnings) if found else [],
+        }
+
+    def engines(self) -> list[dict[str, Any]]:
+        """The catalogue: what each replaces, needs and is licensed under, and what to type where it cannot run."""
+        shown = []
+        for engine in registry.catalogue():
+            state = registry.availability(engine, self.queue.settings)
+            shown.append(engine.info.model_dump(mode="json") | {"availability": state.model_dump(mode="json")})
+        return shown
+
+    # in
+
+    def submit(self, principal: Principal, draft: Draft, *, agreed: bool, name: str = "") -> JobView:
+        """Put the job in line. Raises ConsentError unless the face may be used, and what `Queue.submit` raises."""
+        if not agreed:
+            raise ConsentError("nobody has said that this face may be used", hint="tick the box beside the button")
+        request = self.request(principal, draft, name=name)
+        registry.require(registry.find(draft.engine), self.queue.settings)
+        return self.queue.submit(request)
+
+    def request(self, principal: Principal, draft: Draft, *, name: str = "") -> Request:
+        """The draft as the queue takes it."""
+        source, avatar = self.input(principal, draft.source), self.input(principal, draft.avatar)
+        known = {asset.sha256 for asset in (avatar,)}
+        public = known <= sample_faces()
+        consent = (
+            Consent(kind="public-domain")
+            if public
+            else Consent(
+                kind="agreed",
+                agreed_by=f"said so on the page: {name or principal.user}",
+                agreed_at=datetime.now(UTC).date().isoformat(),
+            )
+        )
+        return Request(
+            input=FaceTransformInput(source=source, avatar=avatar, plan=draft.plan),
+            principal=principal,
+            project=PROJECT,
+            engine=draft.engine,
+            options=draft.options(),
+            consent=consent,
+        )
+
+
+def sample_faces() -> set[str]:
+    """Hashes of the faces that come with the package: in the public domain."""
+    from ugclab.storage.store import file_sha256
+
+    return {file_sha256(sample.AVATAR)}
+
+
+def shown_input(asset: Asset) -> dict[str, Any]:
+    """An input as a browser sees it."""
+    info = asset.info
+    shown: dict[str, Any] = {
+        "id": asset.sha256,
+        "name": asset.name,
+        "size_bytes": asset.size_bytes,
+        "media_type": asset.media_type,
+        "url": f"/desk/input/{asset.sha256}",
+    }
+    if info:
+        rate = info.frame_rate
+        shown |= {
+            "width": info.width,
+            "height": info.height,
+            "frames": info.frames,
+            "rate": [rate.numerator, rate.denominator],
+            "duration": float(info.duration),
+            "codec": info.video_codec,
+            "hdr": info.colour.hdr,
+            "rotation": info.rotation,
+            "has_audio": info.has_audio,
+            "left_out": list(info.left_out),
+        }
+    return shown
+
+
+def _card(principal: Principal, sha256: str) -> str:
+    """Where the description of an input lies. Raises InputError for what is no hash."""
+    if not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise InputError("that is not the name of an input", hint="bring the file again")
+    return f"{paths.folder(principal.user, PROJECT, 'metadata')}/inputs/{sha256}.json"
+
+
+def read_draft(document: Mapping[str, Any]) -> Draft:
+    """Read what a browser sent. Raises InputError with the first fault."""
+    from pydantic import ValidationError
+
+    from ugclab.schema.base import first_fault
+
+    try:
+        return Draft.model_validate(document)
+    except ValidationError as error:
+        place, fault = first_fault(error)
+        raise InputError(
+            f"{place or 'the draft'}: {fault}", hint="bring a video and a photo, then try again"
+        ) from error

@@ -1,0 +1,2 @@
+// The header: nothing but what plain links already do.
+export function mount() {}
