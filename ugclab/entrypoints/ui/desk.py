@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from ugclab import sample
 from ugclab.bench.estimate import estimate_cost
@@ -18,7 +18,7 @@ from ugclab.engines import registry
 from ugclab.errors import ConsentError, InputError, JobNotFound
 from ugclab.jobs.queue import Queue
 from ugclab.pipeline.plan import fixed_plan
-from ugclab.schema.base import Frozen
+from ugclab.schema.base import Frozen, first_fault
 from ugclab.schema.job import (
     Consent,
     EyewearMode,
@@ -30,7 +30,9 @@ from ugclab.schema.job import (
     SwapOptions,
 )
 from ugclab.schema.media import Asset
+from ugclab.schema.plan import FITTED, SegmentPlan
 from ugclab.storage import paths
+from ugclab.storage.store import file_sha256
 
 PROJECT = "page"
 Role = Literal["source", "avatar", "photo"]
@@ -125,17 +127,11 @@ class Desk:
     def request(self, principal: Principal, draft: Draft, *, name: str = "") -> Request:
         """The draft as the queue takes it."""
         source, avatar = self.input(principal, draft.source), self.input(principal, draft.avatar)
-        known = {asset.sha256 for asset in (avatar,)}
-        public = known <= sample_faces()
-        consent = (
-            Consent(kind="public-domain")
-            if public
-            else Consent(
-                kind="agreed",
-                agreed_by=f"said so on the page: {name or principal.user}",
-                agreed_at=datetime.now(UTC).date().isoformat(),
-            )
-        )
+        if avatar.sha256 == file_sha256(sample.AVATAR):
+            consent = Consent(kind="public-domain")
+        else:
+            said = f"said so on the page: {name or principal.user}"
+            consent = Consent(kind="agreed", agreed_by=said, agreed_at=datetime.now(UTC).date().isoformat())
         return Request(
             input=FaceTransformInput(source=source, avatar=avatar, plan=draft.plan),
             principal=principal,
@@ -144,13 +140,6 @@ class Desk:
             options=draft.options(),
             consent=consent,
         )
-
-
-def sample_faces() -> set[str]:
-    """Hashes of the faces that come with the package: in the public domain."""
-    from ugclab.storage.store import file_sha256
-
-    return {file_sha256(sample.AVATAR)}
 
 
 def shown_input(asset: Asset) -> dict[str, Any]:
@@ -176,6 +165,7 @@ def shown_input(asset: Asset) -> dict[str, Any]:
             "rotation": info.rotation,
             "has_audio": info.has_audio,
             "left_out": list(info.left_out),
+            "plan": str(SegmentPlan.parse(FITTED, info.duration, info.frame_rate)),
         }
     return shown
 
@@ -189,10 +179,6 @@ def _card(principal: Principal, sha256: str) -> str:
 
 def read_draft(document: Mapping[str, Any]) -> Draft:
     """Read what a browser sent. Raises InputError with the first fault."""
-    from pydantic import ValidationError
-
-    from ugclab.schema.base import first_fault
-
     try:
         return Draft.model_validate(document)
     except ValidationError as error:
