@@ -98,9 +98,28 @@ deletions = sa.Table(
 """What was deleted while a worker may still have been writing: swept again until no such worker can be left."""
 
 
+def _remember_looks(connection: sa.Connection) -> None:
+    seen.create(connection)
+
+
+seen = sa.Table(
+    "ugclab_seen",
+    metadata,
+    sa.Column("folder", sa.String(400), primary_key=True, comment="of the pictures, in the store"),
+    sa.Column("user", sa.String(64), nullable=False),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("assets", sa.Text, nullable=False, comment="keys of what it shows, one a line"),
+    sa.Column("answer", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Index("ugclab_seen_of_project", "user", "project"),
+    sa.Index("ugclab_seen_by_time", "at"),
+)
+"""Answers to looks: the same look again is answered from here, and nothing is shown for longer than what it shows."""
+
+
 def _begin(connection: sa.Connection) -> None:
     for table in (jobs, outbox, workers):
         table.create(connection)
 
 
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_begin, _remember_deletions)
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_begin, _remember_deletions, _remember_looks)
