@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from ugclab.jobs import records
 from ugclab.jobs.database import Database
 from ugclab.jobs.flow import Flow
+from ugclab.jobs.inputs import Inputs
 from ugclab.jobs.looks import Sights
 from ugclab.jobs.schema import deletions, jobs, outbox, seen
 from ugclab.schema.ids import new_ulid
@@ -41,6 +42,7 @@ class Deletion:
             assets = {a.key for a in (given.source, given.avatar, given.photo) if isinstance(a, Asset)}
             unused = assets - self._used(connection, row.user, row.project)
             looks = self._sights.forget(connection, row.user, row.project, assets=unused, job_id=job_id)
+            Inputs.forget(connection, row.user, row.project, unused)
         self._flow.forget([job_id])
         for key in (*unused, *looks):
             self._store.delete_prefix(key)
@@ -54,6 +56,17 @@ class Deletion:
     def user(self, user: str) -> None:
         """Delete a user with every project."""
         self._all(user, "")
+
+    def old_inputs(self, old: list[tuple[str, str, Asset]]) -> None:
+        """Delete what was brought and lay about: the file too where no job uses it, and what was seen of it."""
+        for user, project, asset in old:
+            with self._database.transaction() as connection:
+                Inputs.forget(connection, user, project, {asset.key})
+                if asset.key in self._used(connection, user, project):
+                    continue
+                looks = self._sights.forget(connection, user, project, assets={asset.key})
+            for key in (asset.key, *looks):
+                self._store.delete_prefix(key)
 
     def old_looks(self, keep_s: float) -> None:
         """Delete what was seen longer ago than that."""
@@ -83,6 +96,7 @@ class Deletion:
             connection.execute(
                 seen.delete().where(seen.c.user == user, *([seen.c.project == project] if project else []))
             )
+            Inputs.forget(connection, user, project)
         self._flow.forget([*(row.job_id for row in rows), f"look/{user}/" + (f"{project}/" if project else "")])
         self._store.delete_prefix(paths.project_prefix(user, project) if project else paths.user_prefix(user))
         self._remove_artefacts(user, project)

@@ -140,11 +140,15 @@ class Sights:
             connection.execute(seen.delete().where(seen.c.folder == folder))
             connection.execute(seen.insert().values(**values))
 
-    def forget(self, connection: sa.Connection, user: str, project: str, *, assets: set[str], job_id: str) -> list[str]:
+    def forget(
+        self, connection: sa.Connection, user: str, project: str, *, assets: set[str], job_id: str = ""
+    ) -> list[str]:
         """Forget what shows any of the assets, or is the job's; returns the folders, to be deleted."""
         rows = connection.execute(sa.select(seen).where(seen.c.user == user, seen.c.project == project)).all()
-        of_job = f"{paths.looks_of_job(user, project, job_id)}/"
-        gone = [r.folder for r in rows if set(r.assets.split("\n")) & assets or r.folder.startswith(of_job)]
+        of_job = f"{paths.looks_of_job(user, project, job_id)}/" if job_id else ""
+        gone = [
+            r.folder for r in rows if set(r.assets.split("\n")) & assets or (of_job and r.folder.startswith(of_job))
+        ]
         self.drop(connection, gone)
         return gone
 

@@ -20,6 +20,7 @@ from ugclab.jobs.admission import check_limits, idempotency_key
 from ugclab.jobs.database import Database
 from ugclab.jobs.deletion import Deletion
 from ugclab.jobs.flow import INGEST, JOBS, Flow
+from ugclab.jobs.inputs import Inputs
 from ugclab.jobs.links import Links
 from ugclab.jobs.looks import Looks
 from ugclab.jobs.schema import LIVE, jobs, outbox
@@ -64,6 +65,11 @@ class Queue:
     def links(self) -> Links:
         """How results are given out."""
         return Links(self.settings, self.database, self.store)
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """What was brought, and may be submitted."""
+        return Inputs(self.database, self.settings)
 
     @cached_property
     def looks(self) -> Looks:

@@ -117,9 +117,31 @@ seen = sa.Table(
 """Answers to looks: the same look again is answered from here, and nothing is shown for longer than what it shows."""
 
 
+def _remember_inputs(connection: sa.Connection) -> None:
+    inputs.create(connection)
+
+
+inputs = sa.Table(
+    "ugclab_inputs",
+    metadata,
+    sa.Column("user", sa.String(64), primary_key=True),
+    sa.Column("project", sa.String(64), primary_key=True),
+    sa.Column("sha256", sa.String(64), primary_key=True),
+    sa.Column("asset", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False, comment="when it was brought, the last time"),
+    sa.Index("ugclab_inputs_by_time", "at"),
+)
+"""Files brought for jobs that may never be submitted."""
+
+
 def _begin(connection: sa.Connection) -> None:
     for table in (jobs, outbox, workers):
         table.create(connection)
 
 
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_begin, _remember_deletions, _remember_looks)
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
+    _begin,
+    _remember_deletions,
+    _remember_looks,
+    _remember_inputs,
+)

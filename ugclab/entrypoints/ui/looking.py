@@ -6,12 +6,11 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from ugclab.entrypoints.ui.desk import PROJECT, Desk, Sha256
+from ugclab.entrypoints.ui.desk import PROJECT, Desk, Sha256, chosen_face
 from ugclab.errors import Cancelled, InputError
 from ugclab.schema.base import Frozen, Rational, first_fault
-from ugclab.schema.job import EyewearMode, FaceSelector, Principal, SwapOptions
+from ugclab.schema.job import EyewearMode, Principal, SwapOptions
 from ugclab.schema.look import FacesLook, FacesSeen, FrameLook, FrameSeen, Look, Seen, StripLook, StripSeen
-from ugclab.schema.media import Asset
 from ugclab.storage import paths
 
 
@@ -22,7 +21,6 @@ class Asked(Frozen):
     page: str = Field("", max_length=64, description="a newer look of the same page and kind takes its place")
     source: Sha256
     avatar: Sha256 | None = None
-    photo: Sha256 | None = None
     at: Rational = Fraction(0)
     plan: str = Field("faces", max_length=10_000)
     engine: str = Field("mesh", max_length=64)
@@ -52,16 +50,13 @@ class Looking:
         return paths.project_prefix(principal.user, PROJECT) if kind == "seen" else f"{principal.user}/{PROJECT}/"
 
     def _look(self, principal: Principal, asked: Asked) -> Look:
-        def brought(sha256: str | None) -> Asset | None:
-            return self._desk.input(principal, sha256) if sha256 else None
-
         source = self._desk.input(principal, asked.source)
         about: dict[str, Any] = {"user": principal.user, "project": PROJECT, "page": asked.page, "source": source}
         if asked.kind == "strip":
             return StripLook(**about)
-        options = SwapOptions(face=FaceSelector.parse(asked.face), eyewear=asked.eyewear)
-        avatar, photo = brought(asked.avatar), brought(asked.photo)
-        about |= {"photo": photo, "plan": asked.plan, "engine": asked.engine, "options": options}
+        options = SwapOptions(face=chosen_face(asked.face), eyewear=asked.eyewear)
+        avatar = self._desk.input(principal, asked.avatar) if asked.avatar else None
+        about |= {"plan": asked.plan, "engine": asked.engine, "options": options}
         if asked.kind == "faces":
             return FacesLook(**about, avatar=avatar)
         if avatar is None:

@@ -247,7 +247,7 @@ class Create {
     }
     const caption = this.preview.querySelector(".cr-caption");
     const says = keep ? "kept: it stays as it is" : seen.swapped ? "" : "no face to replace: it stays as it is";
-    fill(caption, el("span.u-number", {}, `Frame ${clock(at / this.fps)}`), says && el("span", {}, says));
+    fill(caption, el("span", {}, "Frame ", el("span.u-number", {}, clock(at / this.fps))), says && el("span", {}, says));
   }
 
   #put(which, ...children) {
@@ -285,7 +285,8 @@ class Create {
       el("span.u-number", {}, `${duration(s.seconds)}${s.usd === null || s.usd === undefined ? "" : `, ${money(s.usd)}`}`)));
     fill(this.estimate,
       el("p.cr-sum", {}, "About ", el("span.u-number", {}, duration(found.seconds)), " on this machine", price ? ", " : "", price && el("span.u-number", {}, price)),
-      el("p.u-muted.u-small.cr-each", {}, each, el("span", {}, el("span.u-number", {}, duration(found.untouched_s)), " untouched")),
+      el("p.u-muted.u-small.cr-each", {}, each, el("span", {}, el("span.u-number", {}, duration(found.untouched_s)), " untouched"),
+        found.usd === null && el("span", {}, "no price is set for this machine")),
       found.warnings.map((w) => el("p.u-muted.u-small", {}, `${capital(w)}.`)));
   }
 
@@ -339,7 +340,7 @@ class Create {
     fill(this.engines, this.catalogue.map((engine) => {
       const { ready, to_fetch_mb: fetches } = engine.availability;
       const state = !ready ? "not on this machine" : fetches ? `here, after ${Math.ceil(fetches)} MB are fetched` : "here, now";
-      return el("label.cr-engine-choice", { class: ready ? "" : "away" },
+      return el(`label.cr-engine-choice${ready ? "" : ".away"}`, {},
         el("input", { type: "radio", name: "engine", value: engine.name, checked: engine.name === this.draft.engine, onchange: () => this.#chooseEngine(engine) }),
         el("span", {}, el("b", {}, engine.name), ` · ${state} · replaces the ${engine.replaces}`,
           engine.commercial_use === "no" ? " · non-commercial" : ""));

@@ -41,7 +41,8 @@ export class Timeline {
     this.thumbs = el(".tl-thumbs", { "aria-hidden": "true" });
     this.lane = el(".tl-lane");
     this.head = el(".tl-head", { role: "slider", tabIndex: 0, "aria-label": "Frame to preview" }, el("span.u-number"));
-    this.body = el(".tl-body", {}, this.ruler, this.thumbs, this.lane, this.head);
+    const says = el("p.tl-says", {}, "The footage stands here as a strip. Press a segment to swap or keep it, drag its edges, move the playhead to preview a frame.");
+    this.body = el(".tl-body", {}, this.ruler, this.thumbs, says, this.lane, this.head);
     this.element = el(".tl", {}, this.body);
     this.#listen();
     new ResizeObserver(() => this.#drawStrip()).observe(this.body);
