@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from PIL import Image
 
 from tests.clips import make_clip, read_number
-from tests.jobs.conftest import ME, Home
-from ugclab.errors import Cancelled, InputError, JobNotFound, QueueUnavailable
+from tests.jobs.conftest import ME, PLAN, Home
+from ugclab.errors import Cancelled, InputError, JobNotFound, PlanError, QueueUnavailable
+from ugclab.jobs.schema import seen as seen_table
+from ugclab.sample import CLIP
 from ugclab.schema.job import Principal
-from ugclab.schema.look import FrameLook, FrameSeen, Look, StripLook, StripSeen
+from ugclab.schema.look import FacesLook, FacesSeen, FrameLook, FrameSeen, Look, StripLook, StripSeen
 
 pytestmark = pytest.mark.slow
 
@@ -145,6 +148,38 @@ def test_a_strip_shows_the_footage_in_order(home: Home, tmp_path: Any) -> None:
     numbers = [read_number(whole[:, n * 128 : (n + 1) * 128].mean(axis=2)) for n in range(8)]
     for number, at in zip(numbers, seen.times, strict=True):
         assert abs(number - at * 24) <= 6.5
+
+
+def test_the_job_that_follows_need_not_look_again(home: Home) -> None:
+    home.worker()
+    source = home.queue.take_in(ME, "ad", home.clip)
+    avatar = home.queue.take_in(ME, "ad", home.avatar, "avatar")
+    given = {"user": "ann", "project": "ad", "source": source, "avatar": avatar, "engine": "ledger"}
+    seen = shown(home, FacesLook(**given, plan=PLAN))
+    assert isinstance(seen, FacesSeen)
+    assert [str(part) for part in seen.ranges] == ["0.00-0.60 s", "1.20-1.80 s"]
+    assert seen.plan == "0-0.6:swap,0.6-1.2:keep,1.2-1.8:swap"
+    assert seen.people == (), "this engine tells nobody whom it saw"
+    home.succeeded(home.queue.submit(home.request(plan=PLAN)).job_id)
+    assert len(home.lines("analyse-begin")) == 1
+    with pytest.raises(PlanError):
+        shown(home, FacesLook(**given, plan="0-99:swap"))
+
+
+def test_a_look_that_is_cancelled_makes_room(home: Home) -> None:
+    home.worker()
+    look = FacesLook(user="ann", project="ad", source=home.queue.take_in(ME, "ad", CLIP))
+    look_id = home.queue.look(ME, look)
+    home.until(lambda: home.queue.flow.status(look_id) == "PENDING")
+    home.queue.looks.cancel(look_id, Principal(user="bob"))
+    assert home.queue.looks.answer(look_id, ME) is None
+    home.queue.looks.cancel(look_id, ME)
+    with pytest.raises(Cancelled):
+        home.queue.looks.answer(look_id, ME)
+    assert shown(home, strip_look(home)).count == 45
+    assert home.queue.flow.status(look_id) == "CANCELLED"
+    with home.queue.database.reading() as connection:
+        assert [r.answer[:15] for r in connection.execute(sa.select(seen_table))] == ['{"kind":"strip"']
 
 
 def test_nothing_of_a_deleted_project_stays(home: Home) -> None:

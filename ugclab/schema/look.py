@@ -128,8 +128,10 @@ class FacesSeen(Frozen):
     looked_at: tuple[TimeRange, ...] = Field(description="all of what the plan swaps, or moments of it if `sampled`")
     sampled: bool
     plan: str = Field(description="the plan of the run, written out; empty if `sampled` and made of what is found")
-    warnings: tuple[str, ...]
-    refused: Refusal | None = None
+    warnings: tuple[str, ...] = Field(description="in the words of the run")
+    refused: Refusal | None = Field(None, description="what the run would fail with, as far as faces go")
+    stitch_mode: str = Field("", description="how untouched footage will be kept; empty if not known yet")
+    stitch_reason: str = ""
 
 
 class ProofSeen(Frozen):
