@@ -209,7 +209,7 @@ def test_links_are_stable_and_can_be_revoked(home: Home) -> None:
 
 def test_migrations_from_nothing_and_from_the_version_before(home: Home, database_url: str) -> None:
     before = Database(home.settings.queue_url)
-    before.prepare(MIGRATIONS[:-1])
+    before.prepare(MIGRATIONS[:1])
     assert not sa.inspect(before.engine).has_table(deletions.name)
     before.close()
     job = home.queue.submit(home.request())  # upgrades on the way
