@@ -17,6 +17,8 @@ from ugclab.entrypoints.ui.companion import Companion
 from ugclab.entrypoints.ui.cookies import cookie, is_secure
 from ugclab.entrypoints.ui.desk import Desk
 from ugclab.entrypoints.ui.identity import COOKIE_S, Identity
+from ugclab.entrypoints.ui.job_desk import JobDesk
+from ugclab.entrypoints.ui.job_routes import job_routes
 from ugclab.entrypoints.ui.login import login_routes
 from ugclab.entrypoints.ui.looking import Looking
 from ugclab.entrypoints.ui.routes import desk_routes
@@ -85,6 +87,7 @@ class Workbench:
         app = FastAPI(lifespan=self._lifespan, docs_url=None, redoc_url=None, openapi_url=None)
         serving = Serving(self.queue.store, self.settings)
         app.include_router(desk_routes(self.desk, Looking(self.desk), serving))
+        app.include_router(job_routes(JobDesk(self.queue), serving))
         app.include_router(login_routes(self.identity))
         app.include_router(static_routes())
         app.add_exception_handler(UgclabError, _refused)

@@ -299,7 +299,7 @@ class Create {
       el("span.u-number", {}, `${duration(s.seconds)}${s.usd === null || s.usd === undefined ? "" : `, ${money(s.usd)}`}`)));
     fill(this.estimate,
       el("p.cr-sum", {}, "About ", el("span.u-number", {}, duration(found.seconds)), " on this machine", price ? ", " : "", price && el("span.u-number", {}, price)),
-      el("p.u-muted.u-small.cr-each", {}, each, el("span", {}, el("span.u-number", {}, duration(found.untouched_s)), " untouched"),
+      el("p.u-muted.u-small.cr-each", {}, each, found.untouched_s > 0.05 && el("span", {}, el("span.u-number", {}, duration(found.untouched_s)), " untouched"),
         found.usd === null && el("span", {}, "no price is set for this machine")),
       found.warnings.map((w) => el("p.u-muted.u-small", {}, `${capital(w)}.`)));
   }
