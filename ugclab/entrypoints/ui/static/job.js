@@ -149,11 +149,15 @@ function finished(job) {
   };
 }
 
-/** Where the two films are. */
+/** The two films; the first time they are made, which takes seconds. */
 async function films(job) {
-  const { width, height, rate, duration, frames } = job.media;
-  const base = `/desk/jobs/${job.id}`;
-  return { before: `${base}/given/source`, after: `${base}/result`, width, height, rate: rate[0] / rate[1], duration, frames, segments: job.segments };
+  const path = `/desk/jobs/${job.id}/proof`;
+  let found = await ask(path, {});
+  while (!found.before) {
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    found = await ask(`${path}?look=${encodeURIComponent(found.look)}`);
+  }
+  return { ...found, segments: job.segments };
 }
 
 /** The job's own log, folded away. */
