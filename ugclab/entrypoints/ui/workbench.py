@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ from ugclab.errors import (
     LimitReached,
     UgclabError,
 )
+from ugclab.jobs import logs
 from ugclab.jobs.queue import Queue
 from ugclab.settings import Settings
 
@@ -75,6 +77,7 @@ class Workbench:
         """Serve until Ctrl-C or SIGTERM. Addresses are the settings' where none is given."""
         import uvicorn
 
+        logs.configure(json=self.settings.log_json, stream=sys.stderr, secrets=[self.settings.webhook_secret])
         host, port = host or self.settings.host, port or self.settings.port
         print(f"ugclab is on http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}", flush=True)  # noqa: S104, T201
         uvicorn.run(self.app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
