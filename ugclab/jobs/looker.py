@@ -66,7 +66,8 @@ class Looker:
                 folder=folder,
             )
             with self._lane.child(wanted) as child:
-                done = child.run(task, lambda said: None, wanted, limit_s=_LIMIT_S, hang_s=_HANG_S)
+                limit_s = self._settings.stage_timeout_s if isinstance(look, ProofLook) else _LIMIT_S
+                done = child.run(task, lambda said: None, wanted, limit_s=limit_s, hang_s=_HANG_S)
             for path in sorted(out.iterdir()):
                 self._store.put_file(f"{folder}/{path.name}", path)
         seen = _SEEN.validate_python(done.value)
