@@ -138,7 +138,7 @@ function finished(job) {
   const film = el(".j-film", {}, el(".j-hold.u-busy", {}, el("span", { role: "status" }, "Making a copy that every browser plays")));
   if (job.media) film.style.setProperty("--j-ratio", String(job.media.width / job.media.height));
   const report = el(".j-report", {}, el(".j-blank.j-tall.u-busy"));
-  films(job).then((found) => fill(film, player(found)), (error) => fill(film, fault(error)));
+  showFilms(job, film);
   ask(`/desk/jobs/${job.id}/report.json`).then((found) => fill(report, chartsAndTables(job, found)), (error) => fill(report, fault(error)));
   const warnings = job.warnings.map((text) => el("p.u-note", {}, `${capital(text)}.`));
   return {
@@ -149,15 +149,31 @@ function finished(job) {
   };
 }
 
-/** The two films; the first time they are made, which takes seconds. */
-async function films(job) {
-  const path = `/desk/jobs/${job.id}/proof`;
-  let found = await ask(path, {});
-  while (!found.before) {
-    await new Promise((resolve) => setTimeout(resolve, 400));
-    found = await ask(`${path}?look=${encodeURIComponent(found.look)}`);
+/**
+ * Before and after as films that every browser plays. They are made when they are first asked for, which takes a while;
+ * until then the files themselves are shown where they are of the kind that plays, and may stutter when scrubbed.
+ */
+async function showFilms(job, place) {
+  const path = `/desk/jobs/${job.id}/proof`, { media, segments } = job;
+  let plain = null;
+  try {
+    let found = await ask(path, {});
+    if (!found.before && media?.codec === "h264") {
+      const base = `/desk/jobs/${job.id}`;
+      plain = player({ ...media, rate: media.rate[0] / media.rate[1], before: `${base}/given/source`, after: `${base}/result`, segments });
+      plain.note("Making copies that are easier on the browser");
+      fill(place, plain.element);
+    }
+    while (!found.before) {
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      found = await ask(`${path}?look=${encodeURIComponent(found.look)}`);
+    }
+    await plain?.idle();
+    fill(place, player({ ...found, segments }, plain?.at()).element);
+  } catch (error) {
+    if (plain) plain.note("");
+    else fill(place, fault(error));
   }
-  return { ...found, segments: job.segments };
 }
 
 /** The job's own log, folded away. */
