@@ -74,7 +74,7 @@ def test_both_make_the_same_request(case: dict[str, Any], asked: list[SwapReques
     line = shell_line(request)
     CliRunner().invoke(app, shlex.split(line.replace(" \\\n", " "))[1:])
     with pytest.raises(ugclab.UgclabError, match="enough"):
-        exec(python_call(request), {})
+        exec(python_call(request), {})  # noqa: S102
     by_shell, by_python = asked
     assert by_shell.model_copy(update={"source": Path(by_shell.source)}) == by_python
     assert (by_shell.plan, by_shell.engine) == (request.input.plan, request.engine)

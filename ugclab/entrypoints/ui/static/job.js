@@ -129,7 +129,7 @@ function stages(job) {
   return [...fetched, "analyse", ...(swaps.length ? swaps : ["swap"]), "stitch"].map((name) => {
     if (over.has(name)) return [capital(stage(name, job.segments, true)), duration(over.get(name)), "over"];
     const now = job.status === "running" && name === current;
-    const stopped = job.status === "failed" && job.error && name === (job.error.segment === null ? job.error.stage : `${job.error.stage} ${job.error.segment}`);
+    const stopped = job.status === "failed" && name === (job.error.stage === "swap" ? `swap ${job.error.segment}` : job.error.stage);
     return [capital(stage(name, job.segments)), now ? `${Math.round(job.share * 100)} %` : stopped ? "failed" : "", now ? "now" : stopped ? "stopped" : "later"];
   });
 }
@@ -142,7 +142,9 @@ function finished(job) {
   ask(`/desk/jobs/${job.id}/report.json`).then((found) => fill(report, chartsAndTables(job, found)), (error) => fill(report, fault(error)));
   const warnings = job.warnings.map((text) => el("p.u-note", {}, `${capital(text)}.`));
   return {
-    top: { element: el(".j-result", {}, el("section", { "aria-label": "Before and after" }, film), el(".j-aside", {}, takeAway(job), doAgain(job), warnings.length ? el("section.u-stack", {}, el("h2", {}, "Worth knowing"), warnings) : null)) },
+    top: { element: el(".j-result", {}, 
+      el(".j-left", {}, el("section", { "aria-label": "Before and after" }, film), warnings.length ? el("section.u-stack", {}, el("h2", {}, "Worth knowing"), warnings) : null),
+      el(".j-aside", {}, takeAway(job), doAgain(job))) },
     report: { element: report },
     sheet: { element: sheet(job) },
     log: log(job),
