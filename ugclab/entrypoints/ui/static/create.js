@@ -299,7 +299,7 @@ class Create {
       el("span.u-number", {}, `${duration(s.seconds)}${s.usd === null || s.usd === undefined ? "" : `, ${money(s.usd)}`}`)));
     fill(this.estimate,
       el("p.cr-sum", {}, "About ", el("span.u-number", {}, duration(found.seconds)), " on this machine", price ? ", " : "", price && el("span.u-number", {}, price)),
-      el("p.u-muted.u-small.cr-each", {}, each, el("span", {}, el("span.u-number", {}, duration(found.untouched_s)), " untouched"),
+      el("p.u-muted.u-small.cr-each", {}, each, found.untouched_s > 0.05 && el("span", {}, el("span.u-number", {}, duration(found.untouched_s)), " untouched"),
         found.usd === null && el("span", {}, "no price is set for this machine")),
       found.warnings.map((w) => el("p.u-muted.u-small", {}, `${capital(w)}.`)));
   }
@@ -308,7 +308,8 @@ class Create {
     const count = this.swaps.length;
     this.button.textContent = this.draft.segments.length === 1 && count ? "Swap the whole video" : count ? `Swap ${plural(count, "segment")}` : "Swap";
     const missing = this.#missing();
-    this.button.setAttribute("aria-disabled", String(Boolean(missing)));
+    this.button.toggleAttribute("data-missing", Boolean(missing));
+    this.button.title = missing;
     if (!missing) fill(this.said);
   }
 
@@ -330,7 +331,7 @@ class Create {
       if (missing.startsWith("Tick")) this.agreed.focus();
       return;
     }
-    this.button.setAttribute("aria-disabled", "true");
+    this.button.disabled = true;
     this.button.classList.add("u-busy");
     try {
       const { job_id } = await ask("/desk/submit", { ...this.#document(), watermark: this.draft.watermark, agreed: true });
@@ -338,7 +339,7 @@ class Create {
     } catch (error) {
       fill(this.said, fault(error));
       this.button.classList.remove("u-busy");
-      this.button.setAttribute("aria-disabled", "false");
+      this.button.disabled = false;
     }
   }
 
