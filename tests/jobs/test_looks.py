@@ -126,6 +126,27 @@ def test_the_newest_look_of_a_page_wins(home: Home) -> None:
     assert len(home.lines("analyse-begin")) == 2
 
 
+def test_a_page_gives_up_only_its_own(home: Home) -> None:
+    """The database's LIKE takes an underscore for any letter, and SQLite's takes A for a."""
+    ids = {}
+    for user in ("a_b", "axb", "A_B"):
+        me = Principal(user=user)
+        source = home.queue.take_in(me, "ad", home.clip)
+        ids[user] = home.queue.look(me, StripLook(user=user, project="ad", source=source, page="tab"))
+    first = home.queue.take_in(Principal(user="a_b"), "ad", home.clip)
+    home.queue.look(Principal(user="a_b"), StripLook(user="a_b", project="ad", source=first, count=5, page="tab"))
+    job = home.queue.submit(home.request())
+    home.queue.looks.cancel("", ME)
+    assert {user: home.queue.flow.status(look_id) for user, look_id in ids.items()} == {
+        "a_b": "CANCELLED",
+        "axb": "ENQUEUED",
+        "A_B": "ENQUEUED",
+    }
+    home.queue.delete_user("a_b", ME)
+    assert [home.queue.flow.status(ids[user]) for user in ("a_b", "axb", "A_B")] == ["", "ENQUEUED", "ENQUEUED"]
+    assert home.queue.get(job.job_id, ME).status == "queued"
+
+
 def test_a_look_without_a_worker_says_so(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ugclab.jobs.looks._PATIENCE_S", 0.2)
     worker = home.worker()
