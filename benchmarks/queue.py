@@ -150,7 +150,7 @@ def one_of_stages(kind: str, folder: Path, url: str) -> float:
             else:
                 with queue.database.transaction() as connection:
                     queue.flow.enqueue(connection, name, f"bare-{number}")
-        ours = workflows.Workflows(queue, Lane(queue.settings, "none", 0), _notifier(queue))
+        ours = workflows.Workflows(queue, Lane(queue.settings, "none", 0), _notifier(queue), {})
         _launch(queue.database, STAGES_VERSION, "bench", _Both(ours), AT_ONCE)
 
         def done() -> int:

@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     poison_limit: int = Field(5, ge=1, description="workers a job may lose before it counts as poison")
     retention_days: float = Field(30.0, gt=0, description="ended jobs and what was notified of them go after that")
     max_active_jobs: int = Field(20, ge=1, description="queued and running jobs of one user")
+    max_waiting_jobs: int = Field(500, ge=1, description="queued and running jobs of everybody together")
+    max_uploads_per_day: int = Field(200, ge=1, description="files one user may bring to the page in 24 hours")
     max_minutes_per_day: float = Field(600.0, gt=0, description="minutes of footage one user may submit in 24 hours")
 
     # the store

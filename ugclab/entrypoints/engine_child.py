@@ -10,19 +10,15 @@ import sys
 import threading
 import traceback
 from contextlib import ExitStack
-from fractions import Fraction
 from typing import BinaryIO
 
 from ugclab.engines.base import FaceEngine
 from ugclab.errors import Cancelled, UgclabError
-from ugclab.jobs.tasks import Cancel, Done, Failed, Said, Task
-from ugclab.media.images import encode_png
-from ugclab.pipeline.contact_sheet import side_by_side
-from ugclab.pipeline.preview import preview
+from ugclab.jobs.tasks import Cancel, Done, Failed, LookTask, Said, Task
+from ugclab.pipeline.looking import Onlooker
 from ugclab.pipeline.run import check_paths
 from ugclab.pipeline.steps import Progress, open_workshop
 from ugclab.pipeline.swap_job import SwapJob
-from ugclab.schema.base import to_fraction
 from ugclab.settings import Settings
 from ugclab.storage.opening import open_store
 
@@ -34,19 +30,22 @@ class Child:
         self._settings = settings
         self._out = out
         self._writing = threading.Lock()
-        self._tasks: queue.Queue[Task] = queue.Queue()
+        self._tasks: queue.Queue[Task | LookTask] = queue.Queue()
         self._cancelled: set[int] = set()
-        self._task: Task | None = None
+        self._task: Task | LookTask | None = None
         self._engines: dict[str, FaceEngine] = {}
         self._open = ExitStack()
         self._mirror = open_store(settings) if settings.s3_bucket else None
         self._job: tuple[str, SwapJob] | None = None
+        self._onlooker = Onlooker(settings, self._engines, self._progress, self._is_cancelled, self._mirror)
 
     def listen(self, lines: BinaryIO) -> None:
         """Take tasks and cancellations in until the worker is gone; then so are we."""
         for line in lines:
             if b'"cancel"' in line[:40]:
                 self._cancelled.add(Cancel.model_validate_json(line).number)
+            elif b'"look"' in line[:20]:
+                self._tasks.put(LookTask.model_validate_json(line))
             else:
                 self._tasks.put(Task.model_validate_json(line))
         os._exit(0)  # nobody is left to work for: do not finish, do not write
@@ -66,9 +65,10 @@ class Child:
                 answer = Failed.of(task.number, error)
             self._say(answer)
 
-    def _do(self, task: Task) -> Done:
-        if task.step == "preview":
-            return self._preview(task)
+    def _do(self, task: Task | LookTask) -> Done:
+        if isinstance(task, LookTask):
+            seen = self._onlooker.see(task.look, task.files, task.out, task.folder, task.scope)
+            return Done(number=task.number, value=seen.model_dump(mode="json"))
         job = self._of(task)
         workshop = job.workshop
         first, warned = len(workshop.measurements), len(workshop.warnings)
@@ -112,21 +112,6 @@ class Child:
     def _close(self) -> None:
         self._job = None
         self._open.close()
-
-    def _preview(self, task: Task) -> Done:
-        made = preview(
-            task.request.source,
-            task.request.avatar,
-            to_fraction(task.at or Fraction(0)),
-            self._settings,
-            engine_name=task.request.engine,
-            options=task.request.options,
-            scope=task.scope,
-            on_progress=self._progress,
-            cancelled=self._is_cancelled,
-        )
-        task.request.out.write_bytes(encode_png(side_by_side(made.before, made.after)))
-        return Done(number=task.number, value={"time": str(made.time), "swapped": made.swapped})
 
     def _progress(self, progress: Progress) -> None:
         if self._task is not None:

@@ -1,4 +1,4 @@
-"""Whether a request is let in: the key that makes it unique, and one user's limits. Pure but for counting rows."""
+"""Whether a request is let in: the key that makes it unique, and limits. Pure but for counting rows."""
 
 from urllib.parse import urlsplit, urlunsplit
 
@@ -43,7 +43,7 @@ def _identity(value: Asset | str) -> str:
 def check_limits(
     connection: sa.Connection, request: Request, media_s: float, settings: Settings, now: sa.ColumnElement[float]
 ) -> None:
-    """Raise LimitReached if this user has too many jobs under way, or has used up today's minutes of video."""
+    """Raise LimitReached if too many jobs are under way, this user's or everybody's, or today's minutes are used up."""
     user = request.principal.user
     if connection.dialect.name == "postgresql":  # two submits of one user wait for each other; SQLite has one writer
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"ugclab {user}"))))
@@ -55,6 +55,11 @@ def check_limits(
             f"{active} jobs of '{user}' are queued or running, {settings.max_active_jobs} are allowed",
             hint="wait for one to end, or cancel one: ugclab jobs list",
         )
+    waiting = connection.execute(
+        sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state.in_(LIVE))
+    ).scalar_one()
+    if waiting >= settings.max_waiting_jobs:
+        raise LimitReached(f"{waiting} jobs wait already, no more are taken", hint="try again when some have ended")
     check_minutes(connection, user, media_s, settings, now)
 
 

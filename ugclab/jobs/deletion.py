@@ -7,7 +7,9 @@ import sqlalchemy as sa
 from ugclab.jobs import records
 from ugclab.jobs.database import Database
 from ugclab.jobs.flow import Flow
-from ugclab.jobs.schema import deletions, jobs, outbox
+from ugclab.jobs.inputs import Inputs
+from ugclab.jobs.looks import Sights
+from ugclab.jobs.schema import deletions, jobs, outbox, seen
 from ugclab.schema.ids import new_ulid
 from ugclab.schema.job import JobState, Request
 from ugclab.schema.media import Asset
@@ -26,6 +28,7 @@ class Deletion:
         self._flow = flow
         self._store = store
         self._settings = settings
+        self._sights = Sights(database)
 
     def job(self, job_id: str) -> None:
         """Delete a job and what only it used."""
@@ -35,11 +38,13 @@ class Deletion:
                 return
             self._forget(connection, [row])
             request = Request.model_validate_json(row.request)
-            used = self._used(connection, row.user, row.project)
-        given = request.input
-        assets = [a for a in (given.source, given.avatar, given.photo) if isinstance(a, Asset)]
+            given = request.input
+            assets = {a.key for a in (given.source, given.avatar, given.photo) if isinstance(a, Asset)}
+            unused = assets - self._used(connection, row.user, row.project)
+            looks = self._sights.forget(connection, row.user, row.project, assets=unused, job_id=job_id)
+            Inputs.forget(connection, row.user, row.project, unused)
         self._flow.forget([job_id])
-        for key in {a.key for a in assets} - used:
+        for key in (*unused, *looks):
             self._store.delete_prefix(key)
         for key in paths.of_job(row.user, row.project, job_id):
             self._store.delete_prefix(key)
@@ -51,6 +56,24 @@ class Deletion:
     def user(self, user: str) -> None:
         """Delete a user with every project."""
         self._all(user, "")
+
+    def old_inputs(self, old: list[tuple[str, str, Asset]]) -> None:
+        """Delete what was brought and lay about: the file too where no job uses it, and what was seen of it."""
+        for user, project, asset in old:
+            with self._database.transaction() as connection:
+                Inputs.forget(connection, user, project, {asset.key})
+                if asset.key in self._used(connection, user, project):
+                    continue
+                looks = self._sights.forget(connection, user, project, assets={asset.key})
+            for key in (asset.key, *looks):
+                self._store.delete_prefix(key)
+
+    def old_looks(self, keep_s: float) -> None:
+        """Delete what was seen longer ago than that."""
+        with self._database.transaction() as connection:
+            gone = self._sights.forget_before(connection, self._database.now() - keep_s)
+        for folder in gone:
+            self._store.delete_prefix(folder)
 
     def sweep(self) -> None:
         """Delete again what a worker wrote after its job was deleted; forget deletions no worker can have outlived."""
@@ -70,7 +93,11 @@ class Deletion:
             rows = list(connection.execute(jobs.select().where(*where)))
             self._forget(connection, rows)
             self._remember(connection, user, project, "")
-        self._flow.forget([row.job_id for row in rows])
+            connection.execute(
+                seen.delete().where(seen.c.user == user, *([seen.c.project == project] if project else []))
+            )
+            Inputs.forget(connection, user, project)
+        self._flow.forget([*(row.job_id for row in rows), f"look/{user}/" + (f"{project}/" if project else "")])
         self._store.delete_prefix(paths.project_prefix(user, project) if project else paths.user_prefix(user))
         self._remove_artefacts(user, project)
 

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 STAGES_VERSION = "stages-1"
 """Raised when the stages of a job change so that a half-done one cannot go on: workers of another version let it be."""
 
-INGEST, JOBS, NOTIFY, LOOK = "ugclab-ingest", "ugclab-jobs", "ugclab-notify", "ugclab-look"
-"""Queues: fetching at once, the work itself, telling, and what somebody waits for at a page. A workflow each."""
+INGEST, JOBS, NOTIFY = "ugclab-ingest", "ugclab-jobs", "ugclab-notify"
+"""Queues: fetching at once, the work itself, telling. A workflow each."""
+
+LOOK, STUDY, PROOF = "ugclab-look", "ugclab-study", "ugclab-proof"
+"""Queues of what somebody waits for at a page, by how long it takes, so that no glance waits behind a study."""
 
 PRIORITY_OF_NOTICES = 10
 
@@ -80,15 +83,32 @@ class Flow:
             self.client.cancel_workflows(ids)
             self.client.delete_workflows(ids)
 
-    def outcome(self, workflow_id: str) -> tuple[str, Any] | None:
-        """DBOS's word for a workflow, and what it returned; None where there is none."""
+    def outcome(self, workflow_id: str) -> tuple[str, Any, float] | None:
+        """DBOS's word for a workflow, what it returned, and when it was put in line; None where there is none."""
         found = self.client.list_workflows(workflow_ids=[workflow_id], load_input=False)
-        return (str(found[0].status), found[0].output) if found else None
+        return (str(found[0].status), found[0].output, (found[0].created_at or 0) / 1000) if found else None
 
     def forget_looks(self, before: str) -> None:
         """Delete what was asked for and answered before a time, ISO 8601."""
-        found = self.client.list_workflows(name=LOOK, completed_before=before, load_input=False, load_output=False)
+        found = self.client.list_workflows(
+            name=[LOOK, STUDY, PROOF], completed_before=before, load_input=False, load_output=False
+        )
         self.client.delete_workflows([w.workflow_id for w in found])
+
+    def give_up(self, prefix: str) -> None:
+        """Cancel the unfinished workflows whose ids begin so; whoever is at one of them learns it by `status`."""
+        found = self.client.list_workflows(
+            workflow_id_prefix=prefix, status=list(_UNFINISHED), load_input=False, load_output=False
+        )
+        if found:
+            self.client.cancel_workflows([w.workflow_id for w in found])
+
+    def status(self, workflow_id: str) -> str:
+        """DBOS's word for a workflow, empty where there is none: one row by its key."""
+        theirs = self._workflows
+        with self.database.reading() as connection:
+            query = sa.select(theirs.c.status).where(theirs.c.workflow_uuid == workflow_id)
+            return str(connection.execute(query).scalar_one_or_none() or "")
 
     def standing(self, connection: sa.Connection) -> list[sa.Row[Any]]:
         """Live jobs whose workflow has ended or waits for another version: job_id, workflow_id, status, version.

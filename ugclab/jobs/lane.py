@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any
 
 from ugclab.errors import Cancelled, EngineCrashed, StageTimeout
-from ugclab.jobs.tasks import Cancel, Done, Failed, Said, Task
+from ugclab.jobs.tasks import Cancel, Done, Failed, LookTask, Said, Task
 from ugclab.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -74,7 +74,13 @@ class EngineChild:
         ).start()
 
     def run(
-        self, task: Task, on_progress: Listener, wanted: Callable[[], bool], *, limit_s: float, hang_s: float
+        self,
+        task: Task | LookTask,
+        on_progress: Listener,
+        wanted: Callable[[], bool],
+        *,
+        limit_s: float,
+        hang_s: float,
     ) -> Done:
         """Do one task. `wanted` is asked about twice a second.
 
@@ -222,8 +228,8 @@ def _keep_last(process: subprocess.Popen[bytes], words: list[str]) -> None:
             del words[:-20]
 
 
-def _named(task: Task) -> str:
-    return task.step if task.segment is None else f"{task.step} of segment {task.segment}"
+def _named(task: Task | LookTask) -> str:
+    return task.step if isinstance(task, LookTask) or task.segment is None else f"{task.step} of segment {task.segment}"
 
 
 def _cause(code: int | None) -> str:

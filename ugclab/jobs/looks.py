@@ -1,132 +1,165 @@
-"""The interactive lane: one frame before and after, answered within seconds while long jobs run.
+"""The interactive lane, at the page's end: ask for a look, and learn what came of it, while long jobs run.
 
-A look is no job: it has no row, no retries and no news. Its answer is a picture in the project's thumbnails; what was
-looked at before is there already.
+A look is no job: it has no row, no retries and no news. What was seen is remembered, and is there at once when it is
+asked for again.
 """
 
-import logging
+import hashlib
+import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from ugclab.errors import JobNotFound, UgclabError
-from ugclab.jobs.flow import LOOK, Flow
-from ugclab.jobs.lane import Lane
-from ugclab.jobs.tasks import Failed, Task, error_of
-from ugclab.pipeline.plan import SwapRequest
-from ugclab.schema.base import Frozen, Rational
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from ugclab.errors import Cancelled, JobNotFound, QueueUnavailable
+from ugclab.jobs.database import Database
+from ugclab.jobs.flow import LOOK, PROOF, STUDY, Flow
+from ugclab.jobs.schema import seen, workers
+from ugclab.jobs.tasks import error_of
 from ugclab.schema.ids import new_ulid
-from ugclab.schema.job import Principal, SwapOptions
-from ugclab.schema.media import Asset
-from ugclab.settings import Settings
+from ugclab.schema.job import Principal
+from ugclab.schema.look import Look, ProofLook, Seen, StripLook
 from ugclab.storage import paths
-from ugclab.storage.artefacts import Artefacts, canonical_key
-from ugclab.storage.assets import local_copy
-from ugclab.storage.local import LocalStore
-from ugclab.storage.store import Store
+from ugclab.storage.artefacts import canonical_key
 
-_LOG = logging.getLogger(__name__)
-_LIMIT_S, _HANG_S = 120.0, 60.0
-
-
-class Look(Frozen):
-    """Which frame of what, with which face."""
-
-    user: str
-    project: str
-    source: Asset
-    avatar: Asset
-    photo: Asset | None = None
-    at: Rational
-    engine: str = "mesh"
-    options: SwapOptions = SwapOptions()
-
-    @property
-    def key(self) -> str:
-        """Where the picture lies in the store."""
-        assets = [a.sha256 for a in (self.source, self.avatar, self.photo) if a]
-        options = self.options.model_dump(mode="json")
-        name = canonical_key({"assets": assets, "at": str(self.at), "engine": self.engine, "options": options})
-        return f"{paths.folder(self.user, self.project, 'thumbnails')}/preview-{name}.png"
+QUEUES = {"frame": LOOK, "strip": STUDY, "faces": STUDY, "proof": PROOF}
+"""Where a kind of look waits."""
+LOOKS_VERSION = 1
+"""Raised when looks are answered otherwise: what was seen before is then not shown again."""
+_SEEN: TypeAdapter[Seen] = TypeAdapter(Seen)
+_PATIENCE_S = 5.0
+"""After that a page wants to know whether there is anybody who would answer."""
 
 
-class Looked(Frozen):
-    """An answer."""
-
-    key: str
-    swapped: bool
-    """False where the frame shows no face that would be replaced."""
+def folder_of(look: Look, engine_version: str) -> str:
+    """Where the look's pictures lie in the store: by the hash of everything that decides them."""
+    parts = look.model_dump(mode="json", exclude={"user", "project", "page", *look.files})
+    parts |= {name: asset.sha256 for name, asset in look.files.items()}
+    parts |= {"looks_version": LOOKS_VERSION, "engine_version": engine_version}
+    job_id = look.job_id if isinstance(look, ProofLook) else ""
+    return paths.look(look.user, look.project, canonical_key(parts), job_id)
 
 
 class Looks:
     """How a page asks, and learns what came of it."""
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, takeover_s: float) -> None:
         self._flow = flow
+        self._takeover_s = takeover_s
 
-    def ask(self, look: Look) -> str:
-        """Put a look in line and return its id. Raises QueueUnavailable."""
-        look_id = f"look.{look.user}.{new_ulid()}"
+    def ask(self, look: Look, engine_version: str = "") -> str:
+        """Put a look in line, in the place of older ones of the same page and kind; returns its id.
+
+        Raises QueueUnavailable.
+        """
+        folder = folder_of(look, engine_version)
+        queue = QUEUES[look.kind]
+        page = f"look/{look.user}/{look.project}/{look.kind}/{hashlib.sha256(look.page.encode()).hexdigest()[:16]}/"
+        if look.page:
+            self._flow.give_up(page)
+        if Sights(self._flow.database).find(folder) is not None:
+            return f"seen/{folder}"
+        look_id = f"{page}{new_ulid()}"
         with self._flow.database.transaction() as connection:
-            self._flow.enqueue(connection, LOOK, look_id, look.model_dump_json())
+            urgency = 1 if isinstance(look, StripLook) else 2
+            self._flow.enqueue(connection, queue, look_id, look.model_dump_json(), folder, priority=urgency)
         return look_id
 
-    def answer(self, look_id: str, principal: Principal) -> Looked | None:
-        """What came of a look; None while it is not done. Raises what went wrong, and JobNotFound."""
-        prefix = "look." if principal.trust == "local" else f"look.{principal.user}."
-        found = self._flow.outcome(look_id) if look_id.startswith(prefix) else None
-        if found is None:
-            raise JobNotFound("nobody asked for this preview", hint="ask again")
-        status, output = found
+    def answer(self, look_id: str, principal: Principal) -> Seen | None:
+        """What came of a look; None while it is not done.
+
+        Raises what went wrong; Cancelled where another look took its place, JobNotFound where nobody asked,
+        QueueUnavailable where no worker runs that would answer.
+        """
+        own = principal.trust == "local" or look_id.startswith(
+            (f"look/{principal.user}/", f"seen/{paths.user_prefix(principal.user)}")
+        )
+        if own and look_id.startswith("seen/"):
+            found = Sights(self._flow.database).find(look_id.removeprefix("seen/"))
+            if found is not None:
+                return found
+        outcome = self._flow.outcome(look_id) if own and look_id.startswith("look/") else None
+        if outcome is None:
+            raise JobNotFound("nobody asked for this look", hint="ask again")
+        status, output, asked_s = outcome
         if status in ("ENQUEUED", "PENDING", "DELAYED"):
+            if time.time() - asked_s > _PATIENCE_S:
+                self._check_workers()
             return None
-        if not isinstance(output, Mapping):
-            raise error_of("engine_crashed", "the preview was given up", "try again")
-        if failed := output.get("failed"):
-            raise error_of(**failed)
-        return Looked.model_validate(output["ok"])
+        if status == "CANCELLED":
+            raise Cancelled("another look took the place of this one")
+        return _read(output)
+
+    def cancel(self, look_id: str, principal: Principal) -> None:
+        """Nobody waits for this look any more; one that is done, or is not there, is no error."""
+        if principal.trust == "local" or look_id.startswith(f"look/{principal.user}/"):
+            self._flow.give_up(look_id)
+
+    def _check_workers(self) -> None:
+        now = self._flow.database.now()
+        query = sa.select(sa.func.count()).where(
+            workers.c.state == "alive", workers.c.beat_at > now - max(self._takeover_s, _PATIENCE_S)
+        )
+        with self._flow.database.reading() as connection:
+            if not connection.execute(query).scalar_one():
+                raise QueueUnavailable("no worker runs that could answer", hint="start one: ugclab worker")
 
 
-class Looker:
-    """What a worker does with looks: in a child process of their own, so that they never wait behind a job."""
+def _read(output: Any) -> Seen:
+    if not isinstance(output, Mapping):
+        raise error_of("engine_crashed", "the look was given up: its worker died", "try again")
+    if failed := output.get("failed"):
+        raise error_of(**failed)
+    return _SEEN.validate_python(output["ok"])
 
-    def __init__(self, settings: Settings, store: Store, lane: Lane) -> None:
-        self._settings = settings
-        self._store = store
-        self._lane = lane
 
-    def do(self, document: str) -> dict[str, Any]:
-        """Answer a look, as JSON: a picture's place, or an error."""
-        try:
-            return {"ok": self._seen(Look.model_validate_json(document)).model_dump(mode="json")}
-        except Exception as error:
-            if not isinstance(error, UgclabError):
-                _LOG.exception("a fault of ours")
-            failed = Failed.of(0, error)
-            return {"failed": {"code": failed.code, "message": failed.message, "hint": failed.hint}}
+class Sights:
+    """What was seen, remembered by the folder of its pictures."""
 
-    def _seen(self, look: Look) -> Looked:
-        scope = paths.project_prefix(look.user, look.project).rstrip("/")
-        settings = self._settings
-        with Artefacts(LocalStore(settings.artefacts_dir), settings.artefact_cap_mb, scope) as artefacts:
-            options = look.options
-            if look.photo is not None:
-                photo = str(self._local(look.photo, artefacts))
-                options = options.model_copy(update={"face": options.face.model_copy(update={"photo": photo})})
-            out = artefacts.workspace() / "preview.png"
-            request = SwapRequest(
-                source=self._local(look.source, artefacts),
-                avatar=self._local(look.avatar, artefacts),
-                out=out,
-                engine=look.engine,
-                options=options,
-            )
-            at = f"{look.at.numerator}/{look.at.denominator}"
-            task = Task(number=self._lane.number(), job="", step="preview", at=at, scope=scope, request=request)
-            with self._lane.child(lambda: True) as child:
-                done = child.run(task, lambda said: None, lambda: True, limit_s=_LIMIT_S, hang_s=_HANG_S)
-            self._store.put_file(look.key, out)
-        return Looked(key=look.key, swapped=bool(done.value["swapped"]))
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def _local(self, asset: Asset, artefacts: Artefacts) -> Path:
-        return local_copy(self._store, asset, artefacts)
+    def find(self, folder: str) -> Seen | None:
+        """An answer that was given before."""
+        with self._database.reading() as connection:
+            text = connection.execute(sa.select(seen.c.answer).where(seen.c.folder == folder)).scalar_one_or_none()
+        return None if text is None else _SEEN.validate_json(text)
+
+    def keep(self, look: Look, folder: str, answer: Seen) -> None:
+        """Remember an answer."""
+        values = {
+            "folder": folder,
+            "user": look.user,
+            "project": look.project,
+            "assets": "\n".join(asset.key for asset in look.files.values()),
+            "answer": answer.model_dump_json(),
+            "at": self._database.now(),
+        }
+        with self._database.transaction() as connection:
+            connection.execute(seen.delete().where(seen.c.folder == folder))
+            connection.execute(seen.insert().values(**values))
+
+    def forget(
+        self, connection: sa.Connection, user: str, project: str, *, assets: set[str], job_id: str = ""
+    ) -> list[str]:
+        """Forget what shows any of the assets, or is the job's; returns the folders, to be deleted."""
+        rows = connection.execute(sa.select(seen).where(seen.c.user == user, seen.c.project == project)).all()
+        of_job = f"{paths.looks_of_job(user, project, job_id)}/" if job_id else ""
+        gone = [
+            r.folder for r in rows if set(r.assets.split("\n")) & assets or (of_job and r.folder.startswith(of_job))
+        ]
+        self.drop(connection, gone)
+        return gone
+
+    def forget_before(self, connection: sa.Connection, at: sa.ColumnElement[float]) -> list[str]:
+        """Forget what was seen before a time; returns the folders, to be deleted."""
+        gone = list(connection.execute(sa.select(seen.c.folder).where(seen.c.at < at)).scalars())
+        self.drop(connection, gone)
+        return gone
+
+    @staticmethod
+    def drop(connection: sa.Connection, folders: list[str]) -> None:
+        """Forget what lies in these folders."""
+        for folder in folders:
+            connection.execute(seen.delete().where(seen.c.folder == folder))

@@ -20,14 +20,16 @@ from ugclab.jobs.admission import check_limits, idempotency_key
 from ugclab.jobs.database import Database
 from ugclab.jobs.deletion import Deletion
 from ugclab.jobs.flow import INGEST, JOBS, Flow
+from ugclab.jobs.inputs import Inputs
 from ugclab.jobs.links import Links
-from ugclab.jobs.looks import Look, Looks
+from ugclab.jobs.looks import Looks
 from ugclab.jobs.schema import LIVE, jobs, outbox
 from ugclab.media.source import check_file
 from ugclab.net.client import GuardedClient
 from ugclab.pipeline.plan import fixed_plan
 from ugclab.schema.ids import new_ulid
 from ugclab.schema.job import FaceTransformInput, JobState, JobView, Principal, Request
+from ugclab.schema.look import FacesLook, FrameLook, Look, ProofLook
 from ugclab.schema.media import Asset
 from ugclab.schema.report import Report
 from ugclab.settings import Settings
@@ -65,9 +67,14 @@ class Queue:
         return Links(self.settings, self.database, self.store)
 
     @cached_property
+    def inputs(self) -> Inputs:
+        """What was brought, and may be submitted."""
+        return Inputs(self.database, self.settings)
+
+    @cached_property
     def looks(self) -> Looks:
         """Answers to `look`."""
-        return Looks(self.flow)
+        return Looks(self.flow, self.settings.takeover_s)
 
     def __enter__(self) -> Self:
         return self
@@ -152,12 +159,29 @@ class Queue:
         return float(source.info.duration)
 
     def look(self, principal: Principal, look: Look) -> str:
-        """Ask to see one frame swapped, soon; `looks.answer` says what came of it. Raises InputError."""
+        """Ask to see something soon; `looks.answer` says what came of it. Raises InputError, EngineNotFound."""
         own = paths.project_prefix(look.user, look.project)
-        given = [a for a in (look.source, look.avatar, look.photo) if a]
-        if look.user != principal.user or not all(a.key.startswith(own) for a in given):
+        if look.user != principal.user or not all(a.key.startswith(own) for a in look.files.values()):
             raise InputError("what is to be seen does not lie in the project", hint="upload it there first")
+        if isinstance(look, FrameLook | FacesLook):
+            if (look.options.face.kind == "like") != (look.photo is not None):
+                raise InputError("the face like:PHOTO needs a photo", hint="give one, or choose the face another way")
+            return self.looks.ask(look, registry.find(look.engine).info.version)
         return self.looks.ask(look)
+
+    def proof(self, principal: Principal, job_id: str) -> str:
+        """Ask to see a finished job's source and result in a browser. Raises JobNotFound, JobConflict."""
+        with self.database.reading() as connection:
+            row = _owned(records.find(connection, job_id), job_id, principal)
+        if row.state != JobState.SUCCEEDED:
+            raise JobConflict(f"job {job_id} has no result: it is {row.state}", hint="wait for it, or retry it")
+        source = Request.model_validate_json(row.request).input.source
+        if isinstance(source, str):
+            raise JobConflict(f"the footage of job {job_id} was not kept", hint="submit it again")
+        output = Asset.model_validate_json(row.output)
+        return self.looks.ask(
+            ProofLook(user=row.user, project=row.project, job_id=job_id, source=source, output=output)
+        )
 
     # out
 

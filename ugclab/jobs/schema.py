@@ -98,9 +98,50 @@ deletions = sa.Table(
 """What was deleted while a worker may still have been writing: swept again until no such worker can be left."""
 
 
+def _remember_looks(connection: sa.Connection) -> None:
+    seen.create(connection)
+
+
+seen = sa.Table(
+    "ugclab_seen",
+    metadata,
+    sa.Column("folder", sa.String(400), primary_key=True, comment="of the pictures, in the store"),
+    sa.Column("user", sa.String(64), nullable=False),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("assets", sa.Text, nullable=False, comment="keys of what it shows, one a line"),
+    sa.Column("answer", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Index("ugclab_seen_of_project", "user", "project"),
+    sa.Index("ugclab_seen_by_time", "at"),
+)
+"""Answers to looks: the same look again is answered from here, and nothing is shown for longer than what it shows."""
+
+
+def _remember_inputs(connection: sa.Connection) -> None:
+    inputs.create(connection)
+
+
+inputs = sa.Table(
+    "ugclab_inputs",
+    metadata,
+    sa.Column("user", sa.String(64), primary_key=True),
+    sa.Column("project", sa.String(64), primary_key=True),
+    sa.Column("sha256", sa.String(64), primary_key=True),
+    sa.Column("asset", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False, comment="when it was brought, the last time"),
+    sa.Index("ugclab_inputs_by_time", "at"),
+)
+"""Files brought for jobs that may never be submitted."""
+
+
 def _begin(connection: sa.Connection) -> None:
     for table in (jobs, outbox, workers):
         table.create(connection)
 
 
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_begin, _remember_deletions)
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
+    _begin,
+    _remember_deletions,
+    _remember_looks,
+    _remember_inputs,
+)

@@ -119,6 +119,8 @@ class Sweep:
             )
         for job_id in old:
             deletion.job(job_id)
+        deletion.old_looks(keep_s)
+        deletion.old_inputs(queue.inputs.old())
         queue.flow.forget(events)
         queue.flow.forget_looks((datetime.now(UTC) - timedelta(seconds=_LOOKS_KEPT_S)).isoformat())
         with database.transaction() as connection:

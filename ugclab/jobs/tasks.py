@@ -1,10 +1,14 @@
 """What a worker's supervisor and its engine child say to each other: one JSON document a line, both ways."""
 
+from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import Field
 
 from ugclab.errors import EngineError, UgclabError
 from ugclab.pipeline.plan import SwapRequest
 from ugclab.schema.base import Frozen
+from ugclab.schema.look import Look
 from ugclab.schema.report import Measurement
 
 
@@ -14,11 +18,29 @@ class Task(Frozen):
     kind: Literal["task"] = "task"
     number: int
     job: str
-    step: Literal["analyse", "swap", "stitch", "preview"]
+    step: Literal["analyse", "swap", "stitch"]
     segment: int | None = None
-    at: str = ""
     scope: str
     request: SwapRequest
+
+
+class LookTask(Frozen):
+    """Something to be looked at."""
+
+    kind: Literal["look"] = "look"
+    number: int
+    scope: str
+    look: Look
+    files: dict[str, Path] = Field(description="what the look names, by role, on this machine's disk")
+    out: Path = Field(description="an empty folder for what is made")
+    folder: str = Field(description="where in the store it will lie")
+
+    @property
+    def step(self) -> str:
+        """What a person calls it."""
+        return "the look at " + {"frame": "a frame", "strip": "the footage", "faces": "the faces"}.get(
+            self.look.kind, "the result"
+        )
 
 
 class Cancel(Frozen):

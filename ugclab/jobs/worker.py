@@ -12,10 +12,10 @@ from typing import Any
 
 from ugclab.errors import UgclabError
 from ugclab.jobs.database import Database
-from ugclab.jobs.flow import INGEST, JOBS, LOOK, NOTIFY, STAGES_VERSION, Flow
+from ugclab.jobs.flow import INGEST, JOBS, LOOK, NOTIFY, PROOF, STAGES_VERSION, STUDY, Flow
 from ugclab.jobs.heartbeat import Heartbeats, Identity
 from ugclab.jobs.lane import Lane
-from ugclab.jobs.looks import Looker
+from ugclab.jobs.looker import Looker
 from ugclab.jobs.notify import Notifier
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.sweep import Sweep
@@ -24,6 +24,8 @@ from ugclab.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 _POLL_S = 0.5
+_GLANCE_S = 0.1
+"""Between two looks at the queues somebody waits for at a page."""
 _TIDY_EVERY_S = 60.0
 _FETCHES, _NOTICES = 4, 4
 _GPUS = Path("/proc/driver/nvidia/gpus")
@@ -59,8 +61,9 @@ class Worker:
         queue.store.exists("probe")  # wrong credentials and missing buckets are known now, not in the first job
         lane = Lane(self._settings, "engine", self._slots)
         notifier = Notifier(queue.database, queue.flow, self._settings, queue.client)
-        looks = Lane(self._settings, "look", 1)
-        workflows = Workflows(queue, lane, notifier, Looker(self._settings, queue.store, looks))
+        looks = {name: Lane(self._settings, name.rpartition("-")[2], 1) for name in (LOOK, STUDY, PROOF)}
+        lookers = {name: Looker(self._settings, queue.store, queue.flow, lane) for name, lane in looks.items()}
+        workflows = Workflows(queue, lane, notifier, lookers)
         heartbeats = Heartbeats(queue.database)
         dbos = _launch(queue.database, self._version, identity.executor_id, workflows, self._slots)
         heartbeats.begin(identity.executor_id, self._version, self._slots, self._device)
@@ -68,7 +71,8 @@ class Worker:
             target=self._beat, args=(heartbeats, identity.executor_id), name="heartbeat", daemon=True
         )
         beating.start()
-        lane.warm()
+        for warmed in (lane, looks[LOOK], looks[STUDY]):  # a proof takes seconds anyway
+            warmed.warm()
         _LOG.info("worker %s takes jobs, %d at once (%s)", identity.executor_id, self._slots, self._device)
         ready(identity.executor_id)
         try:
@@ -78,7 +82,8 @@ class Worker:
             _LOG.info("worker %s stops", identity.executor_id)
             _finish(dbos, grace_s)
             lane.close()
-            looks.close()
+            for look_lane in looks.values():
+                look_lane.close()
             self._stopped.set()
             beating.join()
             _quietly(lambda: heartbeats.beat(identity.executor_id, "stopped"))
@@ -138,7 +143,7 @@ def _launch(database: Database, version: str, executor_id: str, workflows: Workf
             "system_database_engine": database.engine,
             "application_version": version,
             "executor_id": executor_id,
-            "max_executor_threads": 2 * slots + _FETCHES + _NOTICES + 4,
+            "max_executor_threads": 2 * slots + _FETCHES + _NOTICES + 6,
             "serializer": DBOSPortableJSONSerializer(),
             "use_listen_notify": False,
             "run_migrations": False,
@@ -147,8 +152,12 @@ def _launch(database: Database, version: str, executor_id: str, workflows: Workf
     )
     workflows.register()
     DBOS.launch()
-    for name, at_once in ((INGEST, _FETCHES), (JOBS, slots), (NOTIFY, _NOTICES), (LOOK, 1)):
-        DBOS.register_queue(name, worker_concurrency=at_once, polling_interval_sec=_POLL_S, on_conflict="always_update")
+    slow, quick = ((INGEST, _FETCHES), (JOBS, slots), (NOTIFY, _NOTICES), (PROOF, 1)), ((LOOK, 1), (STUDY, 1))
+    for queues, poll_s in ((slow, _POLL_S), (quick, _GLANCE_S)):
+        for name, at_once in queues:
+            DBOS.register_queue(
+                name, worker_concurrency=at_once, polling_interval_sec=poll_s, on_conflict="always_update"
+            )
     return dbos
 
 

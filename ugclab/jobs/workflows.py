@@ -6,7 +6,7 @@ is remembered is always plain JSON.
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,9 +14,9 @@ from typing import Any
 from ugclab.errors import Cancelled, UgclabError
 from ugclab.jobs import logs, records
 from ugclab.jobs.database import persistently
-from ugclab.jobs.flow import INGEST, JOBS, LOOK, NOTIFY
+from ugclab.jobs.flow import INGEST, JOBS, NOTIFY
 from ugclab.jobs.lane import Lane
-from ugclab.jobs.looks import Looker
+from ugclab.jobs.looker import Looker
 from ugclab.jobs.notify import Notifier
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.records import Claimed
@@ -42,7 +42,8 @@ class Workflows:
     queue: Queue
     lane: Lane
     notifier: Notifier
-    looker: Looker
+    lookers: Mapping[str, Looker]
+    """By queue."""
 
     def register(self) -> None:
         """Make the workflows known to DBOS, under the names of their queues. Called once, before it is launched."""
@@ -55,11 +56,9 @@ class Workflows:
         def notify(event_id: str, number: int) -> str:
             return self.notifier.deliver(event_id, number)
 
-        def look(document: str) -> dict[str, Any]:
-            return self.looker.do(document)
-
         DBOS.workflow(name=NOTIFY, max_recovery_attempts=limit)(notify)
-        DBOS.workflow(name=LOOK, max_recovery_attempts=1)(look)
+        for name, looker in self.lookers.items():
+            DBOS.workflow(name=name, max_recovery_attempts=1)(_looking(looker))
 
     def _guarded(self, do: Callable[[Stages, Claimed, str], None]) -> Callable[[str], str]:
         """Claim the job, do it, and bring it to its end if it fails."""
@@ -133,6 +132,15 @@ class Workflows:
         # No durable step: the job's row itself says that this is done, in one transaction with the news of it.
         _taken("publish", None, _done("publish", None, stages, publish))
         _LOG.info("succeeded")
+
+
+def _looking(looker: Looker) -> Callable[[str, str], dict[str, Any]]:
+    def look(document: str, folder: str) -> dict[str, Any]:
+        from dbos import DBOS
+
+        return looker.do(str(DBOS.workflow_id), document, folder)
+
+    return look
 
 
 def _step(stage: str, segment: int | None, stages: Stages, do: Callable[[], Result]) -> Result:

@@ -21,7 +21,8 @@ LONGEST_SIDE_PX = 4096
 LARGEST_PICTURE_PX = 250_000_000
 """More pixels than any phone takes: not decoded, since a small file can claim any size."""
 
-_HD_ROWS = 720
+HD_ROWS = 720
+"""From here on untagged footage is bt709."""
 _CAREFUL = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 _FORMATS = (
@@ -127,13 +128,28 @@ def encode_png(rgb: NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
+def encode_jpeg(rgb: NDArray[np.uint8], quality: int = 92) -> bytes:
+    """Compress uint8 RGB of shape (height, width, 3) as a JPEG."""
+    out = io.BytesIO()
+    Image.fromarray(rgb).save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def fitted(rgb: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """The picture scaled down, at its aspect, where it is wider than `width` px."""
+    if rgb.shape[1] <= width:
+        return rgb
+    size = (width, max(1, round(rgb.shape[0] * width / rgb.shape[1])))
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
+
+
 def frame_rgb(frame: Frame) -> NDArray[np.uint8]:
     """The frame as uint8 RGB, for looking at: never on the way into a video, where it would cost 16 dB.
 
     Footage that does not name its matrix is taken for bt709 from 720 rows on and for bt601 below, as players do.
     """
     matrix = frame.colour.matrix if frame.colour.matrix in MATRICES.values() else ""
-    number = code_point(MATRICES, matrix or ("bt709" if frame.height >= _HD_ROWS else "smpte170m"))
+    number = code_point(MATRICES, matrix or ("bt709" if frame.height >= HD_ROWS else "smpte170m"))
     picture = frame.buffer.reformat(
         format="rgb24",
         src_colorspace=number,

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ugclab.engines.base import Monitor, SegmentContext
+from ugclab.engines.base import Analysis, Monitor, SegmentContext
 from ugclab.errors import InputError
 from ugclab.media.images import frame_rgb
-from ugclab.pipeline.plan import SwapRequest
-from ugclab.pipeline.steps import Progress, analyse, frame_at, open_workshop, read_inputs
+from ugclab.pipeline.plan import SwapRequest, analysis_key, fixed_plan, ranges_to_analyse
+from ugclab.pipeline.steps import Inputs, Progress, Workshop, frame_at, open_workshop, read_inputs
 from ugclab.schema.job import SwapOptions
 from ugclab.schema.media import TimeRange
 from ugclab.settings import Settings
@@ -42,26 +42,47 @@ def preview(
     scope: str = LOCAL_SCOPE,
 ) -> Preview:
     """Swap the frame shown at `at`, alone. HDR is tone-mapped, since it is for looking at. Raises InputError."""
-    options = options.model_copy(update={"tone_map": True})
     request = SwapRequest(source=source, avatar=avatar, out=source, engine=engine_name, options=options)
     with open_workshop(engine_name, settings, on_progress, cancelled, scope=scope) as workshop:
-        inputs = read_inputs(workshop, request)
-        info = inputs.source.info
-        if not 0 <= at < info.duration:
-            raise InputError(f"there is no frame at {float(at):.2f} s", hint=f"it ends at {float(info.duration):.2f} s")
-        tone_map = info.colour.hdr
-        before = frame_at(source, info, at, tone_map=tone_map)
-        part = TimeRange(start=before.time, end=before.time + info.time_base)
-        analysis, _ = analyse(workshop, inputs, (part,))
-        context = SegmentContext(
-            source=inputs.source,
-            range=part,
-            avatar=inputs.avatar,
-            analysis=analysis,
-            options=inputs.ingredients.options,
-            workspace=workshop.artefacts.workspace(),
-            monitor=Monitor(cancelled=cancelled),
-        )
-        picture = frame_rgb(before)
-        (after,) = workshop.engine().swap(context, iter([before]))
-        return Preview(before.time, picture, frame_rgb(after), after.swapped)
+        return swapped_frame(workshop, read_inputs(workshop, request), at)
+
+
+def swapped_frame(workshop: Workshop, inputs: Inputs, at: Fraction, plan: str = "") -> Preview:
+    """Do the same with what was read; what is known already of all that `plan` swaps is made use of.
+
+    Then the frame looks as it will in the run, and need not be analysed by itself. Raises InputError.
+    """
+    info = inputs.source.info
+    if not 0 <= at < info.duration:
+        raise InputError(f"there is no frame at {float(at):.2f} s", hint=f"it ends at {float(info.duration):.2f} s")
+    before = frame_at(inputs.source.path, info, at, tone_map=info.colour.hdr)
+    part = TimeRange(start=before.time, end=before.time + info.time_base)
+    options = inputs.ingredients.options.model_copy(update={"tone_map": True})
+    engine = workshop.engine()
+    monitor = Monitor(cancelled=workshop.cancelled)
+    analysis = _known(workshop, inputs, plan, before.time) if plan else None
+    if analysis is None:
+        work = workshop.artefacts.workspace()
+        analysis = engine.analyse(inputs.source, (part,), inputs.avatar, options, work, monitor)
+    context = SegmentContext(
+        source=inputs.source,
+        range=part,
+        avatar=inputs.avatar,
+        analysis=analysis,
+        options=options,
+        workspace=workshop.artefacts.workspace(),
+        monitor=monitor,
+    )
+    picture = frame_rgb(before)
+    (after,) = engine.swap(context, iter([before]))
+    return Preview(before.time, picture, frame_rgb(after), after.swapped)
+
+
+def _known(workshop: Workshop, inputs: Inputs, plan: str, time: Fraction) -> Analysis | None:
+    """The analysis a run with that plan will take up, if it was made and `time` lies in it."""
+    info = inputs.source.info
+    ranges = ranges_to_analyse(fixed_plan(plan, info), info)
+    if not any(time in part for part in ranges):
+        return None
+    found = workshop.find("analysis", analysis_key(inputs.ingredients, ranges))
+    return Analysis.model_validate({**found.result, "folder": found.folder / "engine"}) if found else None

@@ -85,6 +85,21 @@ class SwapJob:
             frames=frames_by_segment(stitch_plan, plan),
         )
 
+    @property
+    def plan(self) -> SegmentPlan | None:
+        """What is known of the plan so far."""
+        return self._plans[0] if self._plans else None
+
+    @property
+    def analysis(self) -> Analysis | None:
+        """What is known of the faces so far."""
+        return self._analysis[0] if self._analysis else None
+
+    @property
+    def stitch_mode(self) -> tuple[str, str]:
+        """How untouched footage will be kept, and why; empty if not known so far."""
+        return (self._plans[1].mode, self._plans[1].reason) if self._plans else ("", "")
+
     def swap(self, index: int) -> Outcome:
         """Swap one segment of the plan, or take it up."""
         plan, stitch_plan, analysis, key = self._prepared()

@@ -55,6 +55,23 @@ def contact_sheet(user: str, project: str, job_id: str) -> str:
     return f"{folder(user, project, 'thumbnails')}/{_checked(job_id, 'job')}.png"
 
 
+def look(user: str, project: str, digest: str, job_id: str = "") -> str:
+    """Where the pictures of a look lie, without a slash at its end; those of a job lie with it. Raises InputError."""
+    if not _SHA256.fullmatch(digest):
+        raise InputError(f"{digest[:80]!r} is not a hash", hint="as 'e3b0…'")
+    return f"{looks_of_job(user, project, job_id) if job_id else looks_folder(user, project)}/{digest}"
+
+
+def looks_folder(user: str, project: str) -> str:
+    """What was looked at in a project, without a slash at its end. Raises InputError."""
+    return f"{folder(user, project, 'thumbnails')}/looks"
+
+
+def looks_of_job(user: str, project: str, job_id: str) -> str:
+    """What was looked at of a job, without a slash at its end. Raises InputError."""
+    return f"{folder(user, project, 'thumbnails')}/{_checked(job_id, 'job')}"
+
+
 def metadata_folder(user: str, project: str, job_id: str) -> str:
     """What is written down about a job, without a slash at its end. Raises InputError."""
     return f"{folder(user, project, 'metadata')}/{_checked(job_id, 'job')}"
@@ -75,6 +92,7 @@ def of_job(user: str, project: str, job_id: str) -> tuple[str, ...]:
     return (
         render(user, project, job_id),
         contact_sheet(user, project, job_id),
+        looks_of_job(user, project, job_id),
         metadata_folder(user, project, job_id),
     )
 

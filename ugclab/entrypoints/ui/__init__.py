@@ -23,4 +23,4 @@ def build_app(settings: "Settings | None" = None) -> "Workbench":
     from ugclab.entrypoints.ui.workbench import Workbench
     from ugclab.settings import Settings
 
-    return Workbench(settings or Settings())
+    return Workbench(settings or Settings()).with_pages()

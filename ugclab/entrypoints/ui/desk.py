@@ -4,21 +4,20 @@ Plain functions of a principal; routes.py and endpoints.py put them on the wire.
 their hash, never by a place in the store.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from ugclab import sample
 from ugclab.bench.estimate import estimate_cost
 from ugclab.engines import registry
-from ugclab.errors import ConsentError, InputError, JobNotFound
+from ugclab.errors import ConsentError, InputError
 from ugclab.jobs.queue import Queue
 from ugclab.pipeline.plan import fixed_plan
-from ugclab.schema.base import Frozen
+from ugclab.schema.base import Frozen, first_fault
 from ugclab.schema.job import (
     Consent,
     EyewearMode,
@@ -30,7 +29,8 @@ from ugclab.schema.job import (
     SwapOptions,
 )
 from ugclab.schema.media import Asset
-from ugclab.storage import paths
+from ugclab.schema.plan import FITTED, SegmentPlan
+from ugclab.storage.store import file_sha256
 
 PROJECT = "page"
 Role = Literal["source", "avatar", "photo"]
@@ -50,7 +50,7 @@ class Draft(Frozen):
 
     def options(self) -> SwapOptions:
         """What changes the result. Raises InputError."""
-        return SwapOptions(face=FaceSelector.parse(self.face), eyewear=self.eyewear, watermark=self.watermark)
+        return SwapOptions(face=chosen_face(self.face), eyewear=self.eyewear, watermark=self.watermark)
 
 
 class Desk:
@@ -63,8 +63,9 @@ class Desk:
 
     def take(self, principal: Principal, path: Path, role: Role) -> dict[str, Any]:
         """Check a file and keep it; raises InputError and its kin for what is no footage or picture."""
+        self.queue.inputs.check(principal.user)
         asset = self.queue.take_in(principal, PROJECT, path, role)
-        self.queue.store.put_bytes(_card(principal, asset.sha256), asset.model_dump_json().encode())
+        self.queue.inputs.keep(principal.user, PROJECT, asset)
         return shown_input(asset)
 
     def take_sample(self, principal: Principal) -> dict[str, Any]:
@@ -76,10 +77,7 @@ class Desk:
 
     def input(self, principal: Principal, sha256: str) -> Asset:
         """What somebody brought, by its hash. Raises JobNotFound."""
-        try:
-            return Asset.model_validate_json(self.queue.store.read_bytes(_card(principal, sha256)))
-        except KeyError as error:
-            raise JobNotFound("this file is no longer here", hint="bring it again") from error
+        return self.queue.inputs.find(principal.user, PROJECT, sha256)
 
     # what a run would do
 
@@ -125,17 +123,11 @@ class Desk:
     def request(self, principal: Principal, draft: Draft, *, name: str = "") -> Request:
         """The draft as the queue takes it."""
         source, avatar = self.input(principal, draft.source), self.input(principal, draft.avatar)
-        known = {asset.sha256 for asset in (avatar,)}
-        public = known <= sample_faces()
-        consent = (
-            Consent(kind="public-domain")
-            if public
-            else Consent(
-                kind="agreed",
-                agreed_by=f"said so on the page: {name or principal.user}",
-                agreed_at=datetime.now(UTC).date().isoformat(),
-            )
-        )
+        if avatar.sha256 == file_sha256(sample.AVATAR):
+            consent = Consent(kind="public-domain")
+        else:
+            said = f"said so on the page: {name or principal.user}"
+            consent = Consent(kind="agreed", agreed_by=said, agreed_at=datetime.now(UTC).date().isoformat())
         return Request(
             input=FaceTransformInput(source=source, avatar=avatar, plan=draft.plan),
             principal=principal,
@@ -146,11 +138,12 @@ class Desk:
         )
 
 
-def sample_faces() -> set[str]:
-    """Hashes of the faces that come with the package: in the public domain."""
-    from ugclab.storage.store import file_sha256
-
-    return {file_sha256(sample.AVATAR)}
+def chosen_face(text: str) -> FaceSelector:
+    """Which face; one that looks like a photo is chosen by its place here. Raises InputError."""
+    face = FaceSelector.parse(text)
+    if face.kind == "like":
+        raise InputError("the page chooses a face by its place", hint="use largest, left, right, all or index:N")
+    return face
 
 
 def shown_input(asset: Asset) -> dict[str, Any]:
@@ -176,23 +169,13 @@ def shown_input(asset: Asset) -> dict[str, Any]:
             "rotation": info.rotation,
             "has_audio": info.has_audio,
             "left_out": list(info.left_out),
+            "plan": str(SegmentPlan.parse(FITTED, info.duration, info.frame_rate)),
         }
     return shown
 
 
-def _card(principal: Principal, sha256: str) -> str:
-    """Where the description of an input lies. Raises InputError for what is no hash."""
-    if not re.fullmatch("[0-9a-f]{64}", sha256):
-        raise InputError("that is not the name of an input", hint="bring the file again")
-    return f"{paths.folder(principal.user, PROJECT, 'metadata')}/inputs/{sha256}.json"
-
-
 def read_draft(document: Mapping[str, Any]) -> Draft:
     """Read what a browser sent. Raises InputError with the first fault."""
-    from pydantic import ValidationError
-
-    from ugclab.schema.base import first_fault
-
     try:
         return Draft.model_validate(document)
     except ValidationError as error:

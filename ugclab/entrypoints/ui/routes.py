@@ -11,7 +11,7 @@ from fastapi import APIRouter, Body, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ugclab.entrypoints.ui.desk import PROJECT, Desk, Role, read_draft
+from ugclab.entrypoints.ui.desk import PROJECT, Desk, Role, read_draft, shown_input
 from ugclab.entrypoints.ui.identity import Caller
 from ugclab.entrypoints.ui.looking import Looking
 from ugclab.entrypoints.ui.serving import Serving
@@ -68,11 +68,15 @@ def desk_routes(desk: Desk, looking: Looking, serving: Serving) -> APIRouter:
     def take_sample(caller: Asking) -> dict[str, Any]:
         return desk.take_sample(caller.principal)
 
+    @routes.get("/card/{sha256}")
+    def card(sha256: str, caller: Asking) -> dict[str, Any]:
+        return shown_input(desk.input(caller.principal, sha256))
+
     @routes.get("/input/{sha256}")
     def show_input(sha256: str, caller: Asking) -> Response:
         return serving.show(desk.input(caller.principal, sha256).key)
 
-    @routes.get("/picture/{name}")
+    @routes.get("/picture/{name:path}")
     def show_picture(name: str, caller: Asking) -> Response:
         folder = paths.folder(caller.principal.user, PROJECT, "thumbnails")
         return serving.show(f"{folder}/{name}")
@@ -81,7 +85,7 @@ def desk_routes(desk: Desk, looking: Looking, serving: Serving) -> APIRouter:
     def look(caller: Asking, document: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
         return looking.ask(caller.principal, document)
 
-    @routes.get("/look/{look_id}")
+    @routes.get("/look/{look_id:path}")
     async def looked(look_id: str, caller: Asking) -> dict[str, Any]:
         """The answer, waited for a little: who asks again when it is not there yet asks seldom."""
         return await _until(lambda: looking.answer(caller.principal, look_id), {"waiting": True})

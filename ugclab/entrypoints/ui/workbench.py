@@ -24,6 +24,7 @@ from ugclab.entrypoints.ui.routes import desk_routes
 from ugclab.entrypoints.ui.serving import Serving, wants_page
 from ugclab.entrypoints.ui.shelf import Shelf
 from ugclab.errors import (
+    EngineNotFound,
     EngineUnavailable,
     InputError,
     IntakeError,
@@ -39,6 +40,8 @@ _LOG = logging.getLogger(__name__)
 
 _STATUS: tuple[tuple[type[UgclabError], int], ...] = (
     (JobNotFound, 404),
+    (EngineNotFound, 404),
+    (EngineUnavailable, 409),
     (JobConflict, 409),
     (LimitReached, 429),
     (IntakeError, 413),
@@ -68,7 +71,7 @@ class Workbench:
         self.identity = Identity(settings)
         self.desk = Desk(self.queue)
         self.shelf = Shelf(settings)
-        self.app = self._assembled()
+        self.app = self._routes()
 
     def launch(self, host: str = "", port: int = 0) -> None:
         """Serve until Ctrl-C or SIGTERM. Addresses are the settings' where none is given."""
@@ -78,12 +81,8 @@ class Workbench:
         print(f"ugclab is on http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}", flush=True)  # noqa: S104, T201
         uvicorn.run(self.app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
 
-    def _assembled(self) -> FastAPI:
-        try:
-            from gradio import mount_gradio_app
-        except ImportError as error:
-            raise EngineUnavailable("the page needs gradio", hint="pip install 'ugclab[ui]'") from error
-
+    def _routes(self) -> FastAPI:
+        """Everything but the pages: what their scripts ask."""
         app = FastAPI(lifespan=self._lifespan, docs_url=None, redoc_url=None, openapi_url=None)
         serving = Serving(self.queue.store, self.settings)
         app.include_router(desk_routes(self.desk, Looking(self.desk), serving))
@@ -93,6 +92,15 @@ class Workbench:
         app.add_exception_handler(UgclabError, _refused)
         app.add_exception_handler(Exception, _broken)
         app.middleware("http")(self._who)
+        return app
+
+    def with_pages(self) -> "Workbench":
+        """Mount the pages too. Raises EngineUnavailable where Gradio is missing."""
+        try:
+            from gradio import mount_gradio_app
+        except ImportError as error:
+            raise EngineUnavailable("the page needs gradio", hint="pip install 'ugclab[ui]'") from error
+
         blocks = pages.build_blocks(
             {
                 "Create": lambda: pages.component("create", _HOLD),
@@ -104,7 +112,7 @@ class Workbench:
             lambda: None,
         )
         mount_gradio_app(
-            app,
+            self.app,
             blocks,
             path="/",
             auth_dependency=lambda request: request.state.caller.principal.user,
@@ -117,7 +125,7 @@ class Workbench:
             mcp_server=False,
             ssr_mode=False,
         )
-        return app
+        return self
 
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
