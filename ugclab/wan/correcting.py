@@ -1,7 +1,7 @@
 """Write a command again with what its findings ask for, as far as that can be done without guessing.
 
 What a finding says is to be typed (`--fps 30`, `leave --size out`, `did you mean --task?`) is put in; what only the
-person knows (a missing path, which of two flags was meant) is left. The result is checked again, so nothing is promised.
+person knows (a missing path, which of two flags was meant) is left. The result is checked again: nothing is promised.
 """
 
 import re

@@ -1,7 +1,7 @@
 """What a swap takes and costs, for the page: measured runs, and predictions for every GPU, beside the targets.
 
-The targets are of a whole video. Measured runs come with the package, from `UGCLAB_BENCH_DIR` and from `out/bench`, where
-`make bench-run` writes; predictions are for the sample, 30 s of 720p of which two segments of 5 s are swapped.
+The targets are of a whole video. Measured runs come with the package, from `UGCLAB_BENCH_DIR` and from `out/bench`,
+where `make bench-run` writes; predictions are for the sample, 30 s of 720p of which two segments of 5 s are swapped.
 """
 
 import datetime

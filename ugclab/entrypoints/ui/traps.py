@@ -108,14 +108,14 @@ def _around(gpu: str) -> Surroundings:
 def _checked(commands: list[FoundCommand], around: Surroundings) -> dict[str, Any]:
     problems = check_commands(commands, around)
     corrected = correct(commands, around)
-    done = set(corrected.done)
+    left = {(p.command, p.id, p.flag) for p in corrected.left}
     return {
         "commands": [{"script": found.script, "where": found.where, "shell": shell(found)} for found in commands],
-        "problems": [_shown(p) | {"corrected": (p.command, p.id, p.flag) in done} for p in problems],
+        "problems": [_shown(p) | {"corrected": (p.command, p.id, p.flag) not in left} for p in problems],
         "counts": {severity.value: sum(p.severity is severity for p in problems) for severity in ORDER},
         "corrected": {
             "shell": "\n\n".join(corrected.commands) + "\n",
-            "changed": bool(done),
+            "changed": bool(corrected.done),
             "left": [_shown(p) for p in corrected.left if ORDER[p.severity] < 2],
         },
     }

@@ -9,7 +9,7 @@ const WAYS = {
 };
 
 export async function mount(element) {
-  const body = el(".b-body", { "aria-busy": "true" });
+  const body = el(".b-body", { "aria-busy": "true" }, el("p.u-muted.u-busy.b-wait", {}, "Predicting every GPU and setting there is a price for"));
   fill(element, el("header.b-head", {}, el("h1", {}, "Time and cost"),
     el("p.u-muted", {}, "What was measured and what is predicted, beside what a video may take.")), body);
   let given;
@@ -40,15 +40,18 @@ function predicted(given) {
   const state = { way: "cheapest", per: "video" };
   const draw = () => {
     const share = state.per === "video" ? 1 : 1 / found.footage.segments;
-    const rows = [...found.ways[state.way], ...found.others].map((option) => ({
-      name: option.gpu ? `${option.gpu} ${option.provision}` : option.engine,
-      note: option.gpu ? option.how : option.how, option,
+    const own = found.others.filter((option) => option.provision === "own");
+    const all = [...own, ...found.ways[state.way], ...found.others.filter((option) => !own.includes(option))];
+    const ways = new Set(found.ways[state.way].map((option) => option.how));
+    const rows = all.map((option) => ({
+      name: option.gpu ? `${option.gpu} ${option.provision}` : option.engine, option,
+      note: [option.gpu && ways.size === 1 ? "" : option.how, option.rests_on, option.price_stale ? "old price" : ""].filter(Boolean).join(" · "),
       seconds: state.per === "video" ? option.seconds : option.segment_s,
       usd: state.per === "video" ? option.usd : option.segment_usd,
     }));
     const limits = { seconds: goal.seconds * share, usd: goal.usd * share };
     const of = state.per === "video" ? "of a video" : "of a swapped segment";
-    fill(plot, el("p.u-muted", {}, WAYS[state.way][1]), bars(rows, limits, of),
+    fill(plot, el("p.u-muted", {}, WAYS[state.way][1], ways.size === 1 ? ` Of all GPUs that is: ${[...ways][0]}.` : ""), bars(rows, limits, of),
       tabled(rows, limits, of));
   };
   draw();
@@ -73,8 +76,7 @@ function bars(rows, limits, of) {
     return most > 2 * limits[name] ? 2 * limits[name] : Math.max(most, limits[name]) * 1.08;
   };
   const ends = { seconds: scale("seconds"), usd: scale("usd") };
-  const head = (name, text, limit) => el(".b-axis", {}, el("span.u-small.u-muted", {}, `${text} ${of}`),
-    el("span.b-goal.u-small.u-number", { style: { left: `${(limits[name] / ends[name]) * 100}%` } }, limit));
+  const head = (name, text, limit) => axis(`${text} ${of}`, `target ${limit}`, limits[name] / ends[name]);
   return el(".b-bars", { role: "presentation" },
     el(".b-row.b-top", {}, el("span"), head("seconds", "Time", duration(limits.seconds)), head("usd", "Cost", dollars(limits.usd))),
     rows.map((row) => el(".b-row", {},
@@ -82,6 +84,12 @@ function bars(rows, limits, of) {
       bar(row.seconds, limits.seconds, ends.seconds, row.seconds === null ? "nobody has said" : duration(row.seconds)),
       bar(row.usd, limits.usd, ends.usd, row.usd === null ? "no price" : dollars(row.usd)))),
     el("p.u-small.u-muted.b-legend", {}, el("span.b-key.in"), "meets the target ", el("span.b-key.over"), "misses it ", el("span.b-key.cut"), "goes on beyond the scale"));
+}
+
+/** The head of a column of bars: what it shows, and what the line in it means. */
+function axis(text, goal, share) {
+  return el(".b-cell.b-axis", {}, el("span.b-scale", {}, el("span.u-small.u-muted", {}, text),
+    el(`span.b-goal.u-small.u-number${share > 0.6 ? ".left" : ""}`, { style: { left: `${Math.min(1, share) * 100}%` } }, goal)));
 }
 
 function bar(value, limit, end, text) {
@@ -99,7 +107,7 @@ const dollars = (usd) => usd === 0 ? "$0.00" : usd < 0.01 ? `$${usd.toFixed(4)}`
 function tabled(rows, limits, of) {
   const verdict = ({ option }) => option.lacks.length ? option.lacks.join("; ") : "meets both";
   return table("The figures as a table", ["Engine and GPU", "Setting", `Time ${of}`, `Cost ${of}`, "Rests on", "Price of", "Against the targets", "Gives up"],
-    rows.map((row) => [row.name, row.note || "", numbered(row.seconds === null ? "not known" : duration(row.seconds)),
+    rows.map((row) => [row.name, row.option.how, numbered(row.seconds === null ? "not known" : duration(row.seconds)),
       numbered(row.usd === null ? "no price" : dollars(row.usd)), row.option.rests_on,
       row.option.price_date ? row.option.price_date + (row.option.price_stale ? ", old" : "") : "", verdict(row),
       [...row.option.gives_up, ...row.option.warnings].join("; ") || "nothing"]));
@@ -159,8 +167,7 @@ function measuredBars(rows, goal) {
   const end = most * 1.06;
   const far = limit > end;
   return el(".b-bars.one", { role: "presentation" },
-    el(".b-row.b-top", {}, el("span"), el(".b-axis", {}, el("span.u-small.u-muted", {}, "Time of a swapped segment, with its share of all else"),
-      el("span.b-goal.u-small.u-number", { style: { left: far ? "100%" : `${(limit / end) * 100}%` } }, far ? `target ${duration(limit)}: ${Math.round(limit / end)} times as far →` : duration(limit)))),
+    el(".b-row.b-top", {}, el("span"), axis("Time of a swapped segment, with its share of all else", far ? `target ${duration(limit)}, off this scale →` : `target ${duration(limit)}`, far ? 1 : limit / end)),
     rows.map((row) => el(".b-row", {},
       el(".b-name", {}, el("b", {}, row.label)),
       el(".b-cell", {},

@@ -13,7 +13,7 @@ const STATES = {
 };
 
 export async function mount(element) {
-  const list = el(".e-list", { "aria-busy": "true" }, el(".u-hold"));
+  const list = el(".e-list", { "aria-busy": "true" }, el("p.u-muted.u-busy.b-wait", {}, "Looking at packages and model files"));
   const said = el(".u-sr", { role: "status" });
   fill(element, head(), list, said);
   const shelf = { last: null, polling: false };
@@ -150,7 +150,7 @@ function files(engine, shelf, act, place) {
       el("td", { "data-label": "State" }, mark(file.state)),
       el("td.u-number", { "data-label": "Size" }, megabytes(file.size_bytes)),
       el("td", { "data-label": "Licence" }, file.licence),
-      el("td.u-small.u-muted.e-from", { "data-label": "From" }, file.sources.join(", or "))))));
+      el("td.u-small.u-muted.e-from", { "data-label": "From" }, from(file.sources))))));
   return el("section.u-stack", {},
     el(".u-row.u-spread", {},
       el("h3", {}, "Model files ", el("span.u-muted.u-number", {}, `${whole} of ${engine.files.length} whole, ${megabytes(total)}`)),
@@ -160,6 +160,14 @@ function files(engine, shelf, act, place) {
     place,
     missing && !shelf.may_pull ? copyable(`ugclab models pull ${engine.name}`, "To fetch them, on the machine") : null,
     el(".u-scroll", {}, table));
+}
+
+/** Where a file comes from, short: the host of an address, the wheel that holds it. */
+function from(sources) {
+  return sources.map((source) => {
+    if (!source.startsWith("http")) return source.split(" of the ").pop();
+    try { return new URL(source).host; } catch { return source; }
+  }).join(", or ");
 }
 
 const mark = (state) => el(`span.e-mark.${state === "ok" ? "ok" : "bad"}`, {}, STATES[state] ?? state);

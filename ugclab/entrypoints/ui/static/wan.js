@@ -49,7 +49,7 @@ function tabs(which, show) {
 function checking(given, kept, out) {
   const box = el("textarea.w-text", {
     id: "w-text", spellcheck: false, autocapitalize: "off", maxLength: given.longest, value: kept.text,
-    placeholder: "Paste a command, a script, a notebook, a Dockerfile or a README", rows: 14,
+    placeholder: "Paste a command, a script, a notebook, a Dockerfile or a README", rows: 14, wrap: "off",
   });
   const run = asked(out, (signal) => ask("/desk/wan/check", { text: box.value, gpu: kept.gpu }, { signal }), (answer) => checked(answer, given));
   const later = settled(450, () => (box.value.trim() ? run() : fill(out, empty(fillIn))));
@@ -68,7 +68,7 @@ function empty(fillIn) {
   return el(".u-empty", {},
     el("h2", {}, "What you will see here"),
     el("p", {}, "Every trap in the command, the worst first: the flag, what would happen, when you would have noticed, and what to type instead. Then the corrected command, ready to copy."),
-    el("button.u-button", { onclick: fillIn }, "Try an example with nine mistakes"));
+    el("button.u-button", { onclick: fillIn }, "Try an example with mistakes"));
 }
 
 function cards(given, chosen, pick) {
@@ -113,7 +113,7 @@ function verdict({ counts, problems, commands }) {
   const rest = [counts.error && counts.warning ? plural(counts.warning, "warning") : "", counts.note ? plural(counts.note, "note") : ""].filter(Boolean).join(", ");
   return el(`.w-verdict.${counts.error ? "error" : counts.warning ? "warning" : "fine"}`, { role: "status" },
     el("h2", {}, what, rest ? el("span.u-muted", {}, ` and ${rest}`) : ""),
-    el("p.u-muted", {}, `${plural(commands.length, "command")} read. `, worst ? `${SEEN[worst]}.` : counts.warning ? "It runs, and may not do what is meant." : "It does what its flags say."));
+    el("p.u-muted", {}, `${plural(commands.length, "command")} read. `, worst ? `The worst of it would be ${SEEN[worst].charAt(0).toLowerCase()}${SEEN[worst].slice(1)}.` : counts.warning ? "It runs, and may not do what is meant." : "It does what its flags say."));
 }
 
 function group(rank, problems, several) {
