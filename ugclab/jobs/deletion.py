@@ -4,7 +4,7 @@ import shutil
 
 import sqlalchemy as sa
 
-from ugclab.jobs import records
+from ugclab.jobs import events, records
 from ugclab.jobs.database import Database
 from ugclab.jobs.flow import Flow
 from ugclab.jobs.inputs import Inputs
@@ -107,6 +107,7 @@ class Deletion:
             if records.end(connection, self._database, self._flow, row.job_id, JobState.CANCELLED):
                 self._remember(connection, row.user, row.project, row.job_id)
             connection.execute(outbox.delete().where(outbox.c.job_id == row.job_id, outbox.c.status != "pending"))
+            events.forget(connection, row.job_id)
             connection.execute(jobs.delete().where(jobs.c.job_id == row.job_id))
 
     def _remember(self, connection: sa.Connection, user: str, project: str, job_id: str) -> None:

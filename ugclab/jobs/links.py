@@ -1,5 +1,7 @@
 """How a result is given out: a stable link that can be revoked, never a signature that dies within a week."""
 
+import secrets
+
 import sqlalchemy as sa
 
 from ugclab.errors import JobNotFound
@@ -42,6 +44,18 @@ class Links:
         if row is None or not row.output:
             return ""
         return self.template(Asset.model_validate_json(row.output).key).replace("{token}", row.token)
+
+    def token(self, job_id: str) -> str:
+        """What opens the result of a finished job; empty where it has none, or its link was revoked."""
+        with self._database.reading() as connection:
+            return connection.execute(sa.select(jobs.c.token).where(jobs.c.job_id == job_id)).scalar() or ""
+
+    def renew(self, job_id: str) -> str:
+        """A new token for a finished job: the link before it leads nowhere then."""
+        token = secrets.token_urlsafe(24)
+        with self._database.transaction() as connection:
+            connection.execute(jobs.update().where(jobs.c.job_id == job_id, jobs.c.output != "").values(token=token))
+        return self.token(job_id)
 
     def resolve(self, token: str) -> Asset:
         """The result behind a stable link. Raises JobNotFound for one that never was or was revoked."""

@@ -36,12 +36,16 @@ class Meter:
         self._lost = False
         self._frames: deque[tuple[float, int]] = deque()
         self._swaps: dict[int, int] = {}
+        self._plan = ""
         self._begun = clock()
         self._begun_percent: float | None = None
 
-    def plan(self, frames_of_swaps: dict[int, int]) -> None:
-        """Say which segments will be swapped, and how many frames each has: the scale of the longest stage."""
-        self._swaps = dict(frames_of_swaps)
+    def plan(self, frames_of_swaps: dict[int, int], written: str = "") -> None:
+        """Say which segments will be swapped, and how many frames each has: the scale of the longest stage.
+
+        `written` is the plan as text, for whoever draws it.
+        """
+        self._swaps, self._plan = dict(frames_of_swaps), written
 
     def at(self, stage: str, segment: int | None = None, done: int = 0, total: int = 0) -> None:
         """Note how far a stage is; `done` of `total` are frames where there are frames."""
@@ -52,15 +56,18 @@ class Meter:
             self._frames.append((now, done))
             while now - self._frames[0][0] > _WINDOW_S:
                 self._frames.popleft()
-            percent = max(self._latest.percent, self._percent(stage, segment, done / total if total else 0.0))
+            share = min(1.0, done / total) if total else 0.0
+            percent = max(self._latest.percent, self._percent(stage, segment, share))
             if self._begun_percent is None:
                 self._begun, self._begun_percent = now, percent
             self._latest = JobProgress(
                 percent=round(percent, 1),
                 stage=stage,
                 segment=segment,
+                share=round(share, 3),
                 frames_per_s=self._rate(total),
                 eta_s=self._eta(now, percent),
+                plan=self._plan,
             )
         self.wanted()
 
@@ -97,7 +104,7 @@ class Meter:
             frames = sum(self._swaps.values()) or 1
             before = sum(n for index, n in self._swaps.items() if index < segment)
             share = (before + share * self._swaps.get(segment, 0)) / frames
-        return start + (end - start) * min(1.0, share)
+        return start + (end - start) * share
 
     def _rate(self, total: int) -> float | None:
         (t0, f0), (t1, f1) = self._frames[0], self._frames[-1]

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from ugclab.bench.estimate import check_cost
 from ugclab.engines import registry
 from ugclab.errors import InputError, JobConflict, JobNotFound
-from ugclab.jobs import records
+from ugclab.jobs import events, records
 from ugclab.jobs.admission import check_limits, idempotency_key
 from ugclab.jobs.database import Database
 from ugclab.jobs.deletion import Deletion
@@ -28,7 +28,7 @@ from ugclab.media.source import check_file
 from ugclab.net.client import GuardedClient
 from ugclab.pipeline.plan import fixed_plan
 from ugclab.schema.ids import new_ulid
-from ugclab.schema.job import FaceTransformInput, JobState, JobView, Principal, Request
+from ugclab.schema.job import FaceTransformInput, JobEvent, JobState, JobView, Principal, Request
 from ugclab.schema.look import FacesLook, FrameLook, Look, ProofLook
 from ugclab.schema.media import Asset
 from ugclab.schema.report import Report
@@ -218,6 +218,18 @@ class Queue:
             last = now
             time.sleep(interval_s)
 
+    def request(self, job_id: str, principal: Principal) -> Request:
+        """What was asked for. Raises JobNotFound."""
+        with self.database.reading() as connection:
+            row = _owned(records.find(connection, job_id), job_id, principal)
+        return Request.model_validate_json(row.request)
+
+    def events(self, job_id: str, principal: Principal) -> tuple[JobEvent, ...]:
+        """The job's own log, the oldest line first. Raises JobNotFound."""
+        with self.database.reading() as connection:
+            _owned(records.find(connection, job_id), job_id, principal)
+            return events.read(connection, job_id)
+
     def report(self, job_id: str, principal: Principal) -> Report:
         """The report of a job that succeeded. Raises JobNotFound, JobConflict."""
         job = self.get(job_id, principal)
@@ -270,6 +282,7 @@ class Queue:
                 "ended_at": None,
             }
             connection.execute(jobs.update().where(jobs.c.job_id == job_id).values(**values))
+            events.note(connection, self.database, job_id, "retried")
             fetched = any(isinstance(value, str) for value in _inputs(request.input).values())
             self.flow.enqueue(connection, INGEST if fetched else JOBS, workflow_id, priority=row.priority)
             return records.view(_there(records.find(connection, job_id), job_id))

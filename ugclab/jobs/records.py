@@ -12,13 +12,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ugclab.jobs import events
 from ugclab.jobs.database import Database
 from ugclab.jobs.flow import NOTIFY, Flow
 from ugclab.jobs.schema import ENDED, LIVE, jobs, outbox
 from ugclab.jobs.webhooks import Notification
+from ugclab.pipeline.plan import fixed_plan
 from ugclab.schema.ids import new_ulid
-from ugclab.schema.job import JobError, JobProgress, JobState, JobView, Priority, Request
+from ugclab.schema.job import JobError, JobProgress, JobState, JobView, Priority, Request, SegmentProgress
 from ugclab.schema.media import Asset
+from ugclab.schema.plan import Action, SegmentPlan
+
+HANDED_ON = ".i"
+"""How the id of a workflow ends that goes on where the one that fetched the inputs ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +40,10 @@ class Claimed:
 def view(row: sa.Row[Any]) -> JobView:
     """A row as its owner sees it."""
     request = Request.model_validate_json(row.request)
+    state, progress = JobState(row.state), JobProgress.model_validate_json(row.progress)
     return JobView(
         job_id=row.job_id,
-        status=JobState(row.state),
+        status=state,
         user=row.user,
         project=row.project,
         type=request.type,
@@ -48,7 +55,8 @@ def view(row: sa.Row[Any]) -> JobView:
         plan=request.input.plan,
         attempt=row.attempt,
         recoveries=row.recoveries,
-        progress=JobProgress.model_validate_json(row.progress),
+        progress=progress,
+        segments=_segments(request, progress, state),
         error=JobError.model_validate_json(row.error) if row.error else None,
         output=Asset.model_validate_json(row.output) if row.output else None,
         warnings=tuple(json.loads(row.warnings)),
@@ -56,6 +64,34 @@ def view(row: sa.Row[Any]) -> JobView:
         started_at=_iso(row.started_at),
         ended_at=_iso(row.ended_at),
         cost_usd=row.cost_usd,
+    )
+
+
+def _segments(request: Request, progress: JobProgress, state: JobState) -> tuple[SegmentProgress, ...]:
+    """How far each segment is; nothing while nobody knows what the segments will be."""
+    source = request.input.source
+    if not isinstance(source, Asset) or source.info is None:
+        return ()
+    plan = fixed_plan(progress.plan or request.input.plan, source.info)
+    return progress_of_segments(plan, progress, state) if plan else ()
+
+
+def progress_of_segments(plan: SegmentPlan, progress: JobProgress, state: JobState) -> tuple[SegmentProgress, ...]:
+    """What of each segment is done: those to swap in their order, then the untouched as stitching comes past them."""
+    at = float(plan.duration) * progress.share
+
+    def done(index: int, start: float, end: float, action: Action) -> float:
+        if state is JobState.SUCCEEDED or progress.stage == "publish":
+            return 1.0
+        if action is Action.SWAP:
+            if progress.stage == "swap" and progress.segment is not None:
+                return progress.share if index == progress.segment else float(index < progress.segment)
+            return float(progress.stage == "stitch")
+        return min(1.0, max(0.0, (at - start) / (end - start))) if progress.stage == "stitch" else 0.0
+
+    return tuple(
+        SegmentProgress(segment=s, done=round(done(s.index, float(s.range.start), float(s.range.end), s.action), 3))
+        for s in plan.segments
     )
 
 
@@ -92,6 +128,7 @@ def insert(
             created_at=database.now(),
         )
     )
+    events.note(connection, database, job_id, "queued")
     return job_id
 
 
@@ -99,6 +136,7 @@ def claim(database: Database, workflow_id: str) -> Claimed | None:
     """Take the job of a workflow into this run's hands; None where it has ended, was deleted or belongs to another."""
     taken = secrets.token_hex(8)
     with database.transaction() as connection:
+        before = connection.execute(sa.select(jobs.c.claim).where(jobs.c.workflow_id == workflow_id)).scalar()
         row = connection.execute(
             jobs.update()
             .where(jobs.c.workflow_id == workflow_id, jobs.c.state.in_(LIVE))
@@ -110,8 +148,10 @@ def claim(database: Database, workflow_id: str) -> Claimed | None:
             )
             .returning(jobs.c.job_id, jobs.c.attempt, jobs.c.request)
         ).one_or_none()
-    if row is None:
-        return None
+        if row is None:
+            return None
+        if before or not workflow_id.endswith(HANDED_ON):
+            events.note(connection, database, row.job_id, "taken_over" if before else "begun")
     return Claimed(row.job_id, row.attempt, taken, Request.model_validate_json(row.request))
 
 
@@ -179,6 +219,9 @@ def end(
     ).one_or_none()
     if row is None:
         return False
+    said = error or JobError(code="", message="")
+    stage = said.stage if said.segment is None else f"{said.stage} {said.segment}"
+    events.note(connection, database, job_id, state, stage=stage, text=said.message)
     request = Request.model_validate_json(row.request)
     notification = Notification(
         record_id=request.record_id,

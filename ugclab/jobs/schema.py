@@ -139,9 +139,30 @@ def _begin(connection: sa.Connection) -> None:
         table.create(connection)
 
 
+def _remember_events(connection: sa.Connection) -> None:
+    events.create(connection)
+
+
+events = sa.Table(
+    "ugclab_events",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("job_id", sa.String(26), nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("what", sa.String(16), nullable=False, comment="a kind of JobEvent"),
+    sa.Column("stage", sa.String(32), nullable=False, default=""),
+    sa.Column("seconds", sa.Float),
+    sa.Column("text", sa.Text, nullable=False, default=""),
+    sa.Index("ugclab_events_of_job", "job_id"),
+)
+"""A job's own log: what its owner may read of it. The worker's log is the operator's."""
+
+
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _begin,
     _remember_deletions,
     _remember_looks,
     _remember_inputs,
+    _remember_events,
 )

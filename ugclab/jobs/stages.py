@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 
 from ugclab.bench.estimate import check_cost
 from ugclab.errors import QueueUnavailable, StoreCorrupt, UgclabError
-from ugclab.jobs import records
+from ugclab.jobs import events, records
 from ugclab.jobs.admission import check_minutes
 from ugclab.jobs.lane import Lane
 from ugclab.jobs.meter import Meter
@@ -25,7 +25,7 @@ from ugclab.jobs.tasks import Said, Task
 from ugclab.pipeline.measure import measured
 from ugclab.pipeline.plan import SwapRequest
 from ugclab.pipeline.swap_job import Analysed, Stitched, compose_report
-from ugclab.schema.job import FaceTransformInput, JobState
+from ugclab.schema.job import FaceTransformInput, JobState, SwapOptions
 from ugclab.schema.media import Asset
 from ugclab.schema.report import File, Measurement, Outcome
 from ugclab.storage import intake, paths
@@ -80,8 +80,18 @@ class Stages:
                     raise
                 wait = min(_LONGEST_WAIT_S, self._settings.retry_s * 2 ** (number - 1)) * random.uniform(0.8, 1.2)  # noqa: S311
                 _LOG.warning("%s failed (%s), try %d follows in %.1f s", stage, error.message, number + 1, wait)
+                self.note("again", stage, text=error.message)
                 number += not isinstance(error, QueueUnavailable)
                 self._pause(wait)
+
+    def note(self, what: str, stage: str, *, seconds: float | None = None, text: str = "") -> None:
+        """Write a line of the job's own log; a database that does not answer for a while loses it."""
+        database = self._queue.database
+        try:
+            with database.transaction() as connection:
+                events.note(connection, database, self._held.job_id, what, stage=stage, seconds=seconds, text=text)
+        except QueueUnavailable as error:
+            _LOG.warning("the job's log cannot be written: %s", error.message)
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -170,6 +180,7 @@ class Stages:
             [Measurement.model_validate(m) for part in parts for m in part["measurements"]],
             warnings,
         )
+        report = report.model_copy(update={"options": self._shown_options()})
         store, job_id, queue = self._queue.store, self._held.job_id, self._queue
         store.put_bytes(
             paths.report(self._user, self._project, job_id), (report.model_dump_json(indent=1) + "\n").encode()
@@ -251,6 +262,13 @@ class Stages:
             options=options,
             contact_sheet=self._sheet,
         )
+
+    def _shown_options(self) -> SwapOptions:
+        """The options for a report, which others may read: a photo by its name, not by its place on this machine."""
+        options, photo = self._request.options, self._request.input.photo
+        if photo is None:
+            return options
+        return options.model_copy(update={"face": options.face.model_copy(update={"photo": _asset(photo).name})})
 
     def _local(self, value: Asset | str) -> Path:
         asset = _asset(value)

@@ -6,6 +6,7 @@ is remembered is always plain JSON.
 
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,12 +18,14 @@ from ugclab.jobs.database import persistently
 from ugclab.jobs.flow import INGEST, JOBS, NOTIFY
 from ugclab.jobs.lane import Lane
 from ugclab.jobs.looker import Looker
+from ugclab.jobs.meter import SHARES
 from ugclab.jobs.notify import Notifier
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.records import Claimed
 from ugclab.jobs.stages import Result, Stages
 from ugclab.jobs.tasks import Failed, error_of
 from ugclab.schema.job import JobError, JobState
+from ugclab.schema.plan import SegmentPlan
 
 _LOG = logging.getLogger(__name__)
 
@@ -100,7 +103,7 @@ class Workflows:
         queue = self.queue
         ingested = _step("ingest", None, stages, stages.ingest)
         request = held.request.model_copy(update={"input": stages.with_assets(ingested)})
-        next_id = f"{held.job_id}.{held.attempt}.i"
+        next_id = f"{held.job_id}.{held.attempt}{records.HANDED_ON}"
 
         def hand_on() -> Result:
             media_s = stages.count_minutes(request.input)
@@ -118,7 +121,8 @@ class Workflows:
         analysed = _step("analyse", None, stages, stages.analyse)
         swaps = [s["index"] for s in analysed["value"]["plan"]["segments"] if s["action"] == "swap"]
         frames = {int(index): count for index, count in analysed["value"]["frames"].items()}
-        stages.meter.plan({index: frames.get(index, 0) for index in swaps})
+        written = str(SegmentPlan.model_validate(analysed["value"]["plan"]))
+        stages.meter.plan({index: frames.get(index, 0) for index in swaps}, written)
         swapped = [_step("swap", index, stages, partial(stages.swap, index)) for index in swaps]
         stitched = _step("stitch", None, stages, stages.stitch)
 
@@ -153,9 +157,14 @@ def _step(stage: str, segment: int | None, stages: Stages, do: Callable[[], Resu
 
 def _done(stage: str, segment: int | None, stages: Stages, do: Callable[[], Result]) -> dict[str, Any]:
     """Do a stage: what it returned, or the error it came to, as plain JSON."""
-    with logs.about(stage=stage if segment is None else f"{stage} {segment}"):
+    name = stage if segment is None else f"{stage} {segment}"
+    begun = time.monotonic()
+    with logs.about(stage=name):
         try:
-            return {"ok": stages.attempt(stage, do)}
+            result = stages.attempt(name, do)
+            if stage in SHARES and stage != "publish":
+                stages.note("done", name, seconds=round(time.monotonic() - begun, 3))
+            return {"ok": result}
         except Cancelled:
             raise
         except Exception as error:

@@ -9,6 +9,7 @@ from pydantic import Field
 from ugclab.errors import ConsentError, InputError
 from ugclab.schema.base import Frozen
 from ugclab.schema.media import Asset
+from ugclab.schema.plan import Segment
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_@-][A-Za-z0-9._@-]{0,63}$")]
 """A user or a project: one folder of the store, so no slash and no leading dot."""
@@ -165,8 +166,28 @@ class JobProgress(Frozen):
     percent: float = Field(0.0, ge=0, le=100)
     stage: str = Field("", description="ingest, analyse, swap, stitch, publish; empty before the first")
     segment: int | None = None
+    share: float = Field(0.0, ge=0, le=1, description="of the stage, or of its segment where it has one")
     frames_per_s: float | None = None
     eta_s: float | None = None
+    plan: str = Field("", description="written out, once it is decided")
+
+
+class SegmentProgress(Frozen):
+    """How far a segment of the decided plan is: swapped, or taken over untouched."""
+
+    segment: Segment
+    done: float = Field(0.0, ge=0, le=1)
+
+
+class JobEvent(Frozen):
+    """A line of a job's own log."""
+
+    at: str = Field(description="ISO 8601, UTC")
+    attempt: int
+    what: Literal["queued", "begun", "taken_over", "done", "again", "succeeded", "failed", "cancelled", "retried"]
+    stage: str = Field("", description="of done and again; with its segment, as in 'swap 2'")
+    seconds: float | None = Field(None, description="that the stage took, of done")
+    text: str = Field("", description="what went wrong, of again and failed")
 
 
 class JobError(Frozen):
@@ -196,6 +217,7 @@ class JobView(Frozen):
     attempt: int = Field(1, description="1, and one more for every retry a person asked for")
     recoveries: int = Field(0, description="how often another worker had to take over")
     progress: JobProgress = JobProgress()
+    segments: tuple[SegmentProgress, ...] = Field((), description="of the plan; empty until it is decided")
     error: JobError | None = None
     output: Asset | None = None
     warnings: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ugclab.errors import Cancelled, LimitReached, UgclabError
+from ugclab.errors import Cancelled, LimitReached, UgclabError, WeightsCorrupt
 from ugclab.settings import Settings
 from ugclab.wan.checkpoint import verify as verify_checkpoint
 from ugclab.wan.manifest import REPLACEMENT
@@ -163,6 +163,5 @@ class Pulls:
             wrong += [] if status.state == "ok" else [f"{file} ({status.state})"]
             pull.arrived[file] = CATALOG[file].size_bytes
         if wrong:
-            pull.message, pull.hint = f"not whole: {', '.join(wrong)}", "fetch them"
-        else:
-            pull.message = "sizes and hashes are the catalogue's"
+            raise WeightsCorrupt(f"not whole: {', '.join(wrong)}", hint="fetch them")
+        pull.message = "sizes and hashes are the catalogue's"

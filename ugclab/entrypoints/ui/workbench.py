@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from ugclab.entrypoints.ui.cookies import cookie, is_secure
 from ugclab.entrypoints.ui.desk import Desk
 from ugclab.entrypoints.ui.figures import Figures
 from ugclab.entrypoints.ui.identity import COOKIE_S, Identity
+from ugclab.entrypoints.ui.job_desk import JobDesk
+from ugclab.entrypoints.ui.job_routes import job_routes
 from ugclab.entrypoints.ui.knowledge_routes import knowledge_routes
 from ugclab.entrypoints.ui.login import login_routes
 from ugclab.entrypoints.ui.looking import Looking
@@ -33,6 +36,7 @@ from ugclab.errors import (
     LimitReached,
     UgclabError,
 )
+from ugclab.jobs import logs
 from ugclab.jobs.queue import Queue
 from ugclab.settings import Settings
 
@@ -77,6 +81,7 @@ class Workbench:
         """Serve until Ctrl-C or SIGTERM. Addresses are the settings' where none is given."""
         import uvicorn
 
+        logs.configure(json=self.settings.log_json, stream=sys.stderr, secrets=[self.settings.webhook_secret])
         host, port = host or self.settings.host, port or self.settings.port
         print(f"ugclab is on http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}", flush=True)  # noqa: S104, T201
         uvicorn.run(self.app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
@@ -87,6 +92,7 @@ class Workbench:
         serving = Serving(self.queue.store, self.settings)
         app.include_router(desk_routes(self.desk, Looking(self.desk), serving))
         app.include_router(knowledge_routes(self.shelf, Figures(self.settings)))
+        app.include_router(job_routes(JobDesk(self.queue), serving))
         app.include_router(login_routes(self.identity))
         app.include_router(static_routes())
         app.add_exception_handler(UgclabError, _refused)

@@ -9,7 +9,7 @@ const KEPT = "ugclab-draft"; // the draft outlives a reload of the page
 
 class Create {
   constructor(root) {
-    this.draft = { source: null, avatar: null, segments: [], engine: "mesh", face: "largest", at: 0 };
+    this.draft = { source: null, avatar: null, segments: [], engine: "mesh", face: "largest", eyewear: "keep", watermark: "", at: 0 };
     this.page = crypto.randomUUID();
     this.asked = {};
     this.#build(root);
@@ -31,6 +31,12 @@ class Create {
     this.people = el(".cr-people");
     this.engines = el(".cr-engines", { role: "radiogroup", "aria-label": "Engine" });
     this.engineSays = el("p.u-muted.u-small.cr-engine-says");
+    this.glasses = el("select.u-select", { id: "glasses", onchange: () => { this.draft.eyewear = this.glasses.value; this.#changed(); this.#askFrame(); } },
+      el("option", { value: "keep" }, "Keep them on"), el("option", { value: "cover" }, "Cover them with the face"));
+    this.mark = el("input.u-input", { id: "watermark", maxLength: 80, placeholder: "none", onchange: () => { this.draft.watermark = this.mark.value.trim(); this.#changed(); } });
+    this.more = el("details.cr-more", {}, el("summary", {}, "More choices"),
+      el(".cr-fields", {}, el("label", {}, "Glasses in the footage", this.glasses), el("label", {}, "Watermark on swapped frames", this.mark),
+        el("p.u-muted.u-small", {}, "Every result says in its metadata that it was altered, with or without a watermark.")));
     this.estimate = el(".cr-estimate", { "aria-live": "polite" });
     this.notes = el(".u-stack.cr-notes", { "aria-live": "polite" });
     this.agreed = el("input", { type: "checkbox", id: "agreed", onchange: () => this.#showButton() });
@@ -48,7 +54,7 @@ class Create {
           el("span.u-muted.u-small", {}, el("i.u-key.swap"), "swapped"), el("span.u-muted.u-small", {}, el("i.u-key.keep"), "untouched")),
         this.tools),
       this.timeline.element, this.people);
-    const engine = el("section.cr-engine", { "aria-label": "Engine" }, el("h2", {}, "Engine"), this.engines, this.engineSays);
+    const engine = el("section.cr-engine", { "aria-label": "Engine" }, el("h2", {}, "Engine"), this.engines, this.engineSays, this.more);
     const end = el("section.cr-end", { "aria-label": "Submit" },
       el(".u-stack", {}, this.estimate, this.notes),
       el(".u-stack", {}, el("label.cr-consent", {}, this.agreed, "I may use this face, and the person agreed"), this.button, this.said));
@@ -99,7 +105,8 @@ class Create {
     if (input) {
       draft.segments = kept?.segments ?? readPlan(input.plan, input.rate, input.frames);
       draft.at = kept?.at ?? middle(draft.segments);
-      this.source.show(input, video(input), `${duration(input.duration)}, ${input.width}×${input.height}`);
+      this.picture = el(".cr-source", {}, video(input, () => this.#showPoster()));
+      this.source.show(input, this.picture, `${duration(input.duration)}, ${input.width}×${input.height}`);
       this.timeline.show({ frames: input.frames, rate: input.rate, segments: draft.segments, at: draft.at });
       this.#askStrip();
     } else {
@@ -146,8 +153,8 @@ class Create {
   get swaps() { return this.draft.segments.filter((s) => s.action === "swap"); }
 
   #document() {
-    const { source, avatar, engine, face } = this.draft;
-    return { source: source.id, avatar: avatar?.id, plan: this.plan, engine, face };
+    const { source, avatar, engine, face, eyewear } = this.draft;
+    return { source: source.id, avatar: avatar?.id, plan: this.plan, engine, face, eyewear };
   }
 
   // ---- looks: one of a kind at a time, the newest wins
@@ -167,7 +174,14 @@ class Create {
   }
 
   #askStrip() {
-    this.#look("strip", { source: this.draft.source.id }, (seen) => { this.strip = seen; this.timeline.setStrip(seen); this.source.poster?.(seen); });
+    this.#look("strip", { source: this.draft.source.id }, (seen) => { this.strip = seen; this.timeline.setStrip(seen); });
+  }
+
+  /** In the place of footage that the browser cannot play: one frame of it, as soon as one was seen. */
+  #showPoster() {
+    this.unplayable = this.draft.source.id;
+    const says = el("span.drop-foot", {}, "Your browser cannot play this format; the workbench can.");
+    fill(this.picture, this.shown && el("img", { src: this.shown.before, alt: "A frame of the source" }), says);
   }
 
   #askFrame = settled(90, () => {
@@ -177,7 +191,7 @@ class Create {
     this.preview.classList.add("u-busy");
     const { plan, ...rest } = this.#document();
     this.#look("frame", { ...rest, at: `${(2 * at + 1) * den}/${2 * num}` },
-      (seen) => { this.shown = { ...seen, frame: at, of: source.id + avatar.id + this.draft.face + this.draft.engine }; this.preview.classList.remove("u-busy"); this.#showPreview(); },
+      (seen) => { this.shown = { ...seen, frame: at, of: source.id + avatar.id + this.draft.face + this.draft.engine }; this.preview.classList.remove("u-busy"); this.#showPreview(); if (this.unplayable === source.id) this.#showPoster(); },
       (error) => { this.preview.classList.remove("u-busy"); this.shown = null; this.#showPreview(error); });
   });
 
@@ -285,7 +299,7 @@ class Create {
       el("span.u-number", {}, `${duration(s.seconds)}${s.usd === null || s.usd === undefined ? "" : `, ${money(s.usd)}`}`)));
     fill(this.estimate,
       el("p.cr-sum", {}, "About ", el("span.u-number", {}, duration(found.seconds)), " on this machine", price ? ", " : "", price && el("span.u-number", {}, price)),
-      el("p.u-muted.u-small.cr-each", {}, each, el("span", {}, el("span.u-number", {}, duration(found.untouched_s)), " untouched"),
+      el("p.u-muted.u-small.cr-each", {}, each, found.untouched_s > 0.05 && el("span", {}, el("span.u-number", {}, duration(found.untouched_s)), " untouched"),
         found.usd === null && el("span", {}, "no price is set for this machine")),
       found.warnings.map((w) => el("p.u-muted.u-small", {}, `${capital(w)}.`)));
   }
@@ -319,7 +333,7 @@ class Create {
     this.button.setAttribute("aria-disabled", "true");
     this.button.classList.add("u-busy");
     try {
-      const { job_id } = await ask("/desk/submit", { ...this.#document(), agreed: true });
+      const { job_id } = await ask("/desk/submit", { ...this.#document(), watermark: this.draft.watermark, agreed: true });
       location.href = `/jobs?id=${job_id}`;
     } catch (error) {
       fill(this.said, fault(error));
@@ -364,9 +378,8 @@ class Create {
   // ---- the draft outlives a reload
 
   #keep() {
-    const { source, avatar, segments, engine, face, at } = this.draft;
     try {
-      localStorage.setItem(KEPT, JSON.stringify({ source, avatar, segments, engine, face, at }));
+      localStorage.setItem(KEPT, JSON.stringify(this.draft));
     } catch { /* a browser that keeps nothing */ }
   }
 
@@ -378,6 +391,8 @@ class Create {
     const [source, avatar] = await Promise.all([there(kept.source), there(kept.avatar)]);
     if (this.draft.source || this.draft.avatar) return; // somebody was faster
     this.draft.engine = kept.engine ?? "mesh";
+    this.draft.eyewear = this.glasses.value = kept.eyewear ?? "keep";
+    this.draft.watermark = this.mark.value = kept.watermark ?? "";
     if (avatar) this.#haveAvatar(avatar, false);
     if (source) this.#haveSource(source, kept.segments?.length ? kept : null);
     else if (avatar) this.#changed();
@@ -392,11 +407,11 @@ function middle(segments) {
 
 const ordinal = (n) => ["First", "Second", "Third", "Fourth", "Fifth"][n] ?? `Number ${n + 1}`;
 
-/** The footage, playing on a press; browsers that cannot play it show its first picture from the strip. */
-function video(input) {
+/** The footage, playing on a press; `otherwise` is called where the browser cannot play it. */
+function video(input, otherwise) {
   const player = el("video", { src: `${input.url}#t=0.01`, muted: true, playsInline: true, loop: true, preload: "metadata", "aria-label": `${input.name}: press to play` });
   player.addEventListener("click", () => (player.paused ? player.play() : player.pause()));
-  player.addEventListener("error", () => player.replaceWith(el("p.drop-says", {}, `${input.name}: your browser cannot play this format; the workbench can.`)));
+  player.addEventListener("error", otherwise);
   return player;
 }
 
