@@ -75,6 +75,29 @@ class Settings(BaseSettings):
     )
     webhook_timeout_s: float = Field(15.0, gt=0)
 
+    # Wan2.2-Animate
+    wan_repo: Path | None = Field(None, description="checkout of the official Wan2.2 repository, for wan-cli")
+    wan_python: Path | None = Field(None, description="the Python of the environment that checkout runs in")
+    wan_ckpt: Path | None = Field(
+        None, description="the checkpoint Wan2.2-Animate-14B; where `ugclab models pull` puts it if empty"
+    )
+    wan_gpu: str = Field("", description="name of the GPU, as H100, where nvidia-smi cannot be asked")
+    wan_area: Literal["512x512", "832x480", "1280x720"] = Field(
+        "832x480", description="how many pixels are generated; the shape is the crop's"
+    )
+    wan_rate: int = Field(0, ge=0, le=30, description="frames generated a second; 0: every frame, up to 30")
+    wan_steps: int = Field(0, ge=0, le=50, description="sampling steps; 0: 20, and 4 with a distilled LoRA")
+    wan_relight: bool = Field(True, description="adapt the light by the relighting LoRA")
+
+    wan_diffusers: Path | None = Field(
+        None, description="Wan2.2-Animate-14B in diffusers' form, for wan-diffusers; below the model files if empty"
+    )
+    wan_lora: Path | None = Field(None, description="a step-distilled LoRA for wan-diffusers: 4 steps instead of 20")
+    wan_memory: Literal["auto", "none", "fp8", "group"] = Field(
+        "auto", description="how wan-diffusers holds its weights: as they are, in 8 bits, or a block at a time"
+    )
+    wan_cpu: bool = Field(False, description="let wan-diffusers run without a GPU: for tiny models in tests alone")
+
     # the page
     host: str = Field(
         "127.0.0.1", description="where the page listens; 0.0.0.0 for everybody who can reach the machine"
@@ -98,6 +121,21 @@ class Settings(BaseSettings):
     @classmethod
     def _listed(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @property
+    def wan_checkpoint(self) -> Path:
+        """The official checkpoint's folder."""
+        return self.wan_ckpt.expanduser() if self.wan_ckpt else self.weights_dir / "wan2.2-animate"
+
+    @property
+    def wan_diffusers_folder(self) -> Path:
+        """The checkpoint in diffusers' form."""
+        return self.wan_diffusers.expanduser() if self.wan_diffusers else self.weights_dir / "wan2.2-animate-diffusers"
+
+    @property
+    def wan_relighting(self) -> Path | None:
+        """The relighting LoRA, of the official checkpoint; None where light is not adapted."""
+        return self.wan_checkpoint / "relighting_lora.ckpt" if self.wan_relight else None
 
     @property
     def bench_folder(self) -> Path | None:

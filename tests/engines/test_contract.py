@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from tests.engines.tint import Tint
+from tests.engines.wan.standin import furnish
 from tests.face_clips import face_box, face_patch, number_of
 from ugclab.engines import registry
 from ugclab.engines.base import Analysis, FaceEngine, Image, Monitor, SegmentContext, Source
+from ugclab.engines.wan_cli.engine import WanCli
 from ugclab.errors import AvatarError, Cancelled, UgclabError
 from ugclab.media.frames import Frame, read_frames
 from ugclab.media.probe import probe
@@ -26,6 +28,8 @@ from ugclab.settings import Settings
 from ugclab.weights import hub
 
 ENGINES = {engine.info.name: engine for engine in (*registry.catalogue(), Tint)}
+STANDINS = {"wan-cli with a stand-in": (WanCli, furnish)}
+"""Engines that need what no test machine has, and what furnishes them with something of the same form."""
 FIRST, SECOND = TimeRange(start=Fraction(0), end=Fraction(1)), TimeRange(start=Fraction(6, 5), end=Fraction(2))
 PAUSE = range(20, 30)  # frames of the clip without a face, of which the first range holds five
 OPTIONS = SwapOptions(seed=7)
@@ -54,10 +58,18 @@ class Bench:
         return list(self.engine.swap(self.context(part, name, **changes), iter(self.read(part))))
 
 
-@pytest.fixture(scope="module", params=sorted(ENGINES))
+@pytest.fixture(
+    scope="module",
+    params=[*sorted(ENGINES), *(pytest.param(name, marks=pytest.mark.slow) for name in sorted(STANDINS))],
+)
 def bench(request: pytest.FixtureRequest, clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    kind = ENGINES[request.param]
+    folder = tmp_path_factory.mktemp("engine")
     settings = Settings()
+    if request.param in STANDINS:
+        kind, furnished = STANDINS[request.param]
+        settings = furnished(folder, settings)
+    else:
+        kind = ENGINES[request.param]
     state = registry.availability(kind, settings)
     if not state.ready:
         pytest.skip(f"{state.reason}. {state.hint}")
@@ -65,9 +77,8 @@ def bench(request: pytest.FixtureRequest, clip: Path, tmp_path_factory: pytest.T
         hub.ensure(kind.info.weights, settings.weights_dir, offline=settings.offline)
     except UgclabError as error:
         pytest.skip(f"{kind.info.name}: {error}")
-    engine = kind()
+    engine = registry.make(kind, settings)
     engine.setup(settings.weights_dir)
-    folder = tmp_path_factory.mktemp(request.param)
     source = Source(clip, probe(clip))
     (folder / "analysis").mkdir()
     picture = face_patch(256)

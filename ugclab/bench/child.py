@@ -111,8 +111,9 @@ def serve() -> None:
         job = Job.model_validate_json(line)
         try:
             if engine is None:
-                engine = registry.find(job.request.engine)()
-                engine.setup(settings_of(job, job.work).weights_dir)
+                settings = settings_of(job, job.work)
+                engine = registry.make(registry.find(job.request.engine), settings)
+                engine.setup(settings.weights_dir)
             answer = do(job, engine)
         except UgclabError as error:
             answer = Answer(error=str(error))

@@ -3,7 +3,6 @@
 The model of Wan is that of docs/cost.md; every constant carries whether it was measured, published or assumed.
 """
 
-import math
 from fractions import Fraction
 
 from ugclab.bench.calibration import Calibrations, Constants, load_calibrations
@@ -27,10 +26,7 @@ from ugclab.schema.base import Frozen
 from ugclab.schema.media import MediaInfo
 from ugclab.schema.plan import ALL, SegmentPlan, first_frame
 from ugclab.settings import Settings
-from ugclab.wan.arithmetic import CLIP_GB, T5_GB, VAE_GB, clips, find_gpu, forward_work, tokens, vae_tflop
-
-LONGEST_CLIP = 81
-"""Frames of a clip: 77 is the official default, 81 what the model was trained on."""
+from ugclab.wan.arithmetic import CLIP_GB, T5_GB, VAE_GB, fewest_clips, find_gpu, forward_work, tokens, vae_tflop
 
 
 class Footage(Frozen):
@@ -58,16 +54,6 @@ def footage(info: MediaInfo, plan: str) -> Footage:
     """Footage under a plan; the plan "faces" is not known beforehand and counts as "all". Raises PlanError."""
     found = fixed_plan(plan, info) or SegmentPlan.parse(ALL, info.duration, info.frame_rate)
     return Footage(info=info, plan=found)
-
-
-def fewest_clips(frames: int) -> tuple[int, int]:
-    """Number and length of the clips of a segment: the fewest of at most LONGEST_CLIP frames, then the shortest.
-
-    5 s at 30, 24 and 16 frames a second make 2 of 77, 2 of 61 and 1 of 81.
-    """
-    count = max(1, math.ceil((frames - 1) / (LONGEST_CLIP - 1)))
-    length = 4 * math.ceil(max(frames - 1, 4) / count / 4) + 1
-    return clips(max(frames, 2), length).count, length
 
 
 class Teller:

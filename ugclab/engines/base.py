@@ -3,7 +3,7 @@
 It fits an engine that works on frames, one that needs a file and a subprocess, and one on another machine.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, runtime_checkable
@@ -17,6 +17,7 @@ from ugclab.schema.base import Frozen
 from ugclab.schema.engine import EngineInfo
 from ugclab.schema.job import SwapOptions
 from ugclab.schema.media import MediaInfo, TimeRange
+from ugclab.settings import Settings
 
 Image = NDArray[np.uint8]
 """A picture: uint8 RGB of shape (height, width, 3)."""
@@ -114,3 +115,26 @@ class FaceEngine(Protocol):
 
         A frame in which the face was changed has `swapped` set; one without a face is passed on as it is.
         """
+
+
+class Lack(Frozen):
+    """What an engine misses on this machine, and what to do about it."""
+
+    reason: str
+    hint: str
+
+
+@runtime_checkable
+class Furnished(Protocol):
+    """An engine that an operator sets up: a checkout, a checkpoint, a GPU. The registry asks and tells it."""
+
+    @classmethod
+    def lacking(cls, settings: Settings) -> Lack | None:
+        """What is missing for a run, looked for without importing anything heavy; None where nothing is."""
+
+    @classmethod
+    def ingredients(cls, settings: Settings) -> Mapping[str, str]:
+        """What of the settings decides the bytes of a result: part of every artefact's key."""
+
+    def furnish(self, settings: Settings) -> None:
+        """Take the settings over, before `setup`."""

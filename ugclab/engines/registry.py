@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import cast
 
 import ugclab.engines
-from ugclab.engines.base import FaceEngine
+from ugclab.engines.base import FaceEngine, Furnished
 from ugclab.errors import EngineError, EngineNotFound, EngineUnavailable, WeightsError
 from ugclab.schema.base import Frozen
 from ugclab.settings import Settings
@@ -87,6 +87,8 @@ def availability(engine: Engine, settings: Settings) -> Availability:
             reason=f"engine '{info.name}' needs {', '.join(s.name for s in absent)}, and fetching is off",
             hint="unset UGCLAB_OFFLINE, then: ugclab models pull",
         )
+    if issubclass(engine, Furnished) and (lack := engine.lacking(settings)) is not None:
+        return Availability(ready=False, reason=lack.reason, hint=lack.hint)
     return Availability(ready=True, to_fetch_mb=sum(CATALOG[s.name].size_bytes for s in absent) / 2**20)
 
 
@@ -95,6 +97,14 @@ def require(engine: Engine, settings: Settings) -> None:
     state = availability(engine, settings)
     if not state.ready:
         raise EngineUnavailable(state.reason, hint=state.hint)
+
+
+def make(engine: Engine, settings: Settings) -> FaceEngine:
+    """An engine with what its operator set; not yet set up."""
+    made = engine()
+    if isinstance(made, Furnished):
+        made.furnish(settings)
+    return made
 
 
 def missing_packages(

@@ -64,6 +64,7 @@ def swap(
     plan: options.Plan = "default",
     face: options.Face = "largest",
     eyewear: options.Eyewear = options.DEFAULTS.eyewear,
+    replace: options.Replace = options.DEFAULTS.replace,
     engine: options.Engine = "mesh",
     stitch: options.Stitch = StitchMode.AUTO,
     crf: options.Crf = options.DEFAULTS.crf,
@@ -83,6 +84,7 @@ def swap(
     wanted = checked_options(
         face=FaceSelector.parse(face),
         eyewear=eyewear,
+        replace=replace,
         min_swapped=min_swapped,
         stitch=stitch,
         crf=crf,

@@ -65,6 +65,7 @@ def submit(
     tone_map: options.ToneMap = False,
     min_swapped: options.MinSwapped = options.DEFAULTS.min_swapped,
     eyewear: options.Eyewear = options.DEFAULTS.eyewear,
+    replace: options.Replace = options.DEFAULTS.replace,
     seed: options.Seed = options.DEFAULTS.seed,
     user: User = LOCAL_USER,
     project: Project = "default",
@@ -91,6 +92,7 @@ def submit(
         watermark=watermark,
         tone_map=tone_map,
         eyewear=eyewear,
+        replace=replace,
         seed=seed,
     )
     request = _request(

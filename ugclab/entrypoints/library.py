@@ -29,6 +29,7 @@ def swap(
     plan: str = FITTED,
     face: str = "largest",
     eyewear: str = "keep",
+    replace: str = "head",
     engine: str = DEFAULT_ENGINE,
     stitch: str = "auto",
     crf: int = 18,
@@ -55,6 +56,7 @@ def swap(
         options=checked_options(
             face=FaceSelector.parse(face),
             eyewear=eyewear,
+            replace=replace,
             min_swapped=min_swapped,
             stitch=stitch,
             crf=crf,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ugclab.schema.job import EyewearMode, StitchMode, SwapOptions
+from ugclab.schema.job import EyewearMode, ReplaceMode, StitchMode, SwapOptions
 
 DEFAULTS = SwapOptions()
 Source = Annotated[Path, typer.Argument(help="The video.", metavar="SOURCE", show_default=False)]
@@ -24,6 +24,12 @@ Face = Annotated[
 Eyewear = Annotated[
     EyewearMode,
     typer.Option("--eyewear", help="Glasses in the footage: kept on, or covered by the face.", case_sensitive=False),
+]
+Replace = Annotated[
+    ReplaceMode,
+    typer.Option(
+        "--replace", help="What the Wan engines take from the model: the head, or the person.", case_sensitive=False
+    ),
 ]
 Engine = Annotated[str, typer.Option("--engine", help="What swaps: see ugclab engines.", metavar="NAME")]
 Stitch = Annotated[StitchMode, typer.Option("--stitch", help="How untouched parts are kept.", case_sensitive=False)]

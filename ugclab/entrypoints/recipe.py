@@ -52,6 +52,7 @@ def _changed(request: Request) -> dict[str, str | int | float | bool]:
         "plan": (request.input.plan, FITTED),
         "face": (face, str(usual.face)),
         "eyewear": (given.eyewear.value, usual.eyewear.value),
+        "replace": (given.replace.value, usual.replace.value),
         "engine": (request.engine, DEFAULT_ENGINE),
         "stitch": (given.stitch.value, usual.stitch.value),
         "crf": (given.crf, usual.crf),

@@ -46,6 +46,15 @@ def checked_options(**values: object) -> SwapOptions:
         raise InputError(message, hint="see ugclab swap --help") from error
 
 
+def check_replace(engine: EngineInfo, options: SwapOptions) -> None:
+    """Raise InputError where an engine cannot replace what is asked for: what ran is what was asked for."""
+    if options.replace is not SwapOptions().replace and options.replace not in engine.replaceable:
+        raise InputError(
+            f"engine '{engine.name}' cannot replace a {options.replace.value}: it replaces the {engine.replaces}",
+            hint="leave --replace out, or use an engine that can: ugclab engines",
+        )
+
+
 class Ingredients(Frozen):
     """What decides the bytes of every step, beside its own range and settings."""
 
@@ -55,10 +64,15 @@ class Ingredients(Frozen):
     engine: EngineInfo
     weights: Mapping[str, str] = Field({}, description="sha256 of each model file, by name")
     options: SwapOptions
+    furnished: Mapping[str, str] = Field({}, description="of the operator's settings, what the engine says decides")
 
     def key(self, step: str, **parts: object) -> str:
         """Hash these and the step's own parts; what does not change a byte (min_swapped, a path) stays out."""
         options = self.options.model_dump(mode="json", exclude={"min_swapped"})
+        if not self.engine.replaceable:
+            del options["replace"]
+        if self.furnished:
+            parts["furnished"] = dict(self.furnished)
         options["face"] = {"kind": self.options.face.kind, "index": self.options.face.index}
         return canonical_key(
             {

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ugclab.engines import registry
-from ugclab.engines.base import Analysis, FaceEngine, Monitor, SegmentContext, Source
+from ugclab.engines.base import Analysis, FaceEngine, Furnished, Monitor, SegmentContext, Source
 from ugclab.engines.registry import Engine
 from ugclab.errors import Cancelled, EngineError, InputError, MediaError
 from ugclab.media.encode import EncodedSegment, encode_segment
@@ -24,9 +24,11 @@ from ugclab.media.pieces import snap
 from ugclab.media.probe import probe
 from ugclab.media.stitch import DISCLOSURE
 from ugclab.media.watermark import watermark
+from ugclab.pipeline import plan as plans
 from ugclab.pipeline.contact_sheet import MOST_ROWS, Moment, columns_for, contact_sheet, moments_of
 from ugclab.pipeline.measure import Cost, measured
 from ugclab.pipeline.plan import Ingredients, SwapRequest, analysis_key, check_share, segment_key
+from ugclab.pipeline.relay import Relay
 from ugclab.schema.engine import EngineInfo
 from ugclab.schema.media import MediaInfo, TimeRange
 from ugclab.schema.plan import Segment, SegmentPlan
@@ -107,7 +109,7 @@ class Workshop:
         if self.loaded is None:
             with self.step("setup", engine=True):
                 self._fetch_weights()
-                engine = self.kind()
+                engine = registry.make(self.kind, self.settings)
                 engine.setup(self.settings.weights_dir)
             self.loaded = engine
         return self.loaded
@@ -159,6 +161,7 @@ class Inputs:
 
 def read_inputs(workshop: Workshop, request: SwapRequest) -> Inputs:
     """Probe the source, read the avatar, hash both. Raises MediaError, AvatarError."""
+    plans.check_replace(workshop.info, request.options)
     with workshop.step("probe") as cost:
         info = probe(request.source)
         avatar = read_image(request.avatar)
@@ -170,6 +173,7 @@ def read_inputs(workshop: Workshop, request: SwapRequest) -> Inputs:
             engine=workshop.info,
             weights={name: CATALOG[name].sha256 for name in workshop.info.weights},
             options=request.options,
+            furnished=kind.ingredients(workshop.settings) if issubclass(kind := workshop.kind, Furnished) else {},
         )
         cost.frames = info.frames
     return Inputs(Source(request.source, info), avatar, ingredients)
@@ -244,6 +248,8 @@ def _swapped(
     options, source = inputs.ingredients.options, inputs.source
     total = frames_of(stitch_plan, segment.index)
     scratch = workshop.artefacts.workspace()
+    monitor = workshop.monitor("swap", segment.index)
+    relay = Relay(monitor.report)
     context = SegmentContext(
         source=source,
         range=segment.range,
@@ -251,19 +257,18 @@ def _swapped(
         analysis=analysis,
         options=options,
         workspace=scratch,
-        monitor=Monitor(cancelled=workshop.cancelled),
+        monitor=Monitor(relay.engine, workshop.cancelled),
     )
     decoded = stage(read_frames(source.path, source.info, segment.range, tone_map=stitch_plan.tone_map), name="decode")
     with closing(cast(Generator[Frame], decoded)):
         swapped = stage(watermark(engine.swap(context, decoded), options.watermark), name="swap")
         with closing(cast(Generator[Frame], swapped)):
-            monitor = workshop.monitor("swap", segment.index)
             encoded = encode_segment(
                 swapped,
                 stitch_plan.target,
                 path,
                 total=total,
-                report=monitor.report,
+                report=relay.encoder,
                 cancelled=workshop.cancelled,
             )
     shutil.rmtree(scratch, ignore_errors=True)

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from ugclab.schema.base import Frozen
-from ugclab.schema.job import JobType
+from ugclab.schema.job import JobType, ReplaceMode
 
 
 class Licences(Frozen):
@@ -25,6 +25,7 @@ class EngineInfo(Frozen):
     model_version: str
     summary: str = Field(description="one sentence for a catalogue")
     replaces: Literal["face", "head", "person"]
+    replaceable: tuple[ReplaceMode, ...] = Field((), description="what --replace may say; empty where it is fixed")
     licences: Licences
     commercial_use: Literal["yes", "no", "unknown"]
     weights: tuple[str, ...] = Field((), description="names of entries of the weights catalogue")

@@ -37,6 +37,13 @@ class EyewearMode(StrEnum):
     COVER = "cover"
 
 
+class ReplaceMode(StrEnum):
+    """What of a person comes from the model, where an engine leaves the choice; the rest is the source's own pixels."""
+
+    HEAD = "head"
+    PERSON = "person"
+
+
 class FaceSelector(Frozen):
     """Which face is swapped: "largest", "left", "right", "all", "index:N" (from the left, from 0) or "like:PHOTO"."""
 
@@ -69,6 +76,9 @@ class SwapOptions(Frozen):
     face: FaceSelector = FaceSelector()
     eyewear: EyewearMode = Field(
         EyewearMode.KEEP, description="glasses in the footage: kept on, or covered by the face"
+    )
+    replace: ReplaceMode = Field(
+        ReplaceMode.HEAD, description="what comes from the model, of engines that leave the choice"
     )
     min_swapped: float = Field(0.5, ge=0, le=1, description="least share of a segment's frames that must be swapped")
     stitch: StitchMode = StitchMode.AUTO

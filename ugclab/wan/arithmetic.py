@@ -21,6 +21,8 @@ CONTEXT = 512 + 257  # text tokens and CLIP tokens of the reference
 TRANSFORMER_GB, T5_GB, CLIP_GB, VAE_GB = 34.55, 11.36, 2.4, 0.5  # bf16 weights; the transformer's counted
 SAMPLING_GB = ((832 * 480, 44.0), (1280 * 720, 60.0))
 """Peak while sampling, GB at px: the upper ends of what was calculated for the official code."""
+LONGEST_CLIP = 81
+"""Frames of a clip: 77 is the official default, 81 what the model was trained on."""
 LOAD_S = {"nvme": 60.0, "network": 200.0}
 """Reading about 54 GB of models: the middles of 30-90 s from a local NVMe and 135-270 s from a network volume."""
 FRAME_S = 1 / 67 + 1 / 29 + 1 / 6.5 + 0.02
@@ -72,6 +74,16 @@ def clips(frames: int, clip_length: int = 77, overlap: int = 1) -> Clips:
     rest = (frames - overlap) % step
     padded = frames + (step - rest if rest else 0)
     return Clips(count=max(0, math.ceil((padded - overlap) / step)), padded=padded, wasted=padded - frames)
+
+
+def fewest_clips(frames: int) -> tuple[int, int]:
+    """Number and length of the clips of a segment: the fewest of at most LONGEST_CLIP frames, then the shortest.
+
+    5 s at 30, 24 and 16 frames a second make 2 of 77, 2 of 61 and 1 of 81.
+    """
+    count = max(1, math.ceil((frames - 1) / (LONGEST_CLIP - 1)))
+    length = 4 * math.ceil(max(frames - 1, 4) / count / 4) + 1
+    return clips(max(frames, 2), length).count, length
 
 
 def tokens(width: int, height: int, clip_length: int = 77) -> int:

@@ -21,8 +21,10 @@ MANY = 0.2
 """Share of a person's frames from which on a warning is worth reading."""
 
 
-def describe(span: TimeRange, info: MediaInfo, records: Records, cast: Sequence[Sequence[int]]) -> RangeFaces:
-    """Count a range's frames with a face that can be worn, and where they are."""
+def describe(
+    span: TimeRange, info: MediaInfo, records: Records, cast: Sequence[Sequence[int]], *, turned: bool = False
+) -> RangeFaces:
+    """Count a range's frames with a face that can be worn, and where they are; turned ones only if `turned` is set."""
     low, high = first_tick(span.start, info), first_tick(span.end, info)
     inside = np.flatnonzero((records.stamps >= low) & (records.stamps < high))
     shown = np.zeros(len(records.stamps), bool)
@@ -30,8 +32,8 @@ def describe(span: TimeRange, info: MediaInfo, records: Records, cast: Sequence[
         rows = records.rows_of(list(tracks))
         for first, last in records.runs(rows):
             shown[first : last + 1] = True
-        turned = rows[_turned(records, rows)]
-        shown[records.index["frame"][turned]] = False
+        if not turned:
+            shown[records.index["frame"][rows[_turned(records, rows)]]] = False
     seen = inside[shown[inside]]
     notes = []
     missing = len(inside) - len(seen)
@@ -83,8 +85,8 @@ def _time(frame: int, records: Records, info: MediaInfo) -> Fraction:
     return max(int(records.stamps[frame]) * info.time_base - info.start, Fraction(0))
 
 
-def warnings(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: Records, info: MediaInfo) -> list[str]:
-    """What a viewer will notice, in sentences."""
+def crowd(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: Records) -> list[str]:
+    """What is true whatever engine works: who else is seen, and how small the face is."""
     told = []
     wanted = {track for tracks in cast for track in tracks}
     others = [person for person in persons if person.track not in wanted]
@@ -95,11 +97,20 @@ def warnings(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: 
     for tracks in cast:
         rows = records.rows_of(list(tracks))
         index = records.index[rows]
-        if not len(index):
-            continue
-        width = float(np.median(index["size"]))
+        width = float(np.median(index["size"])) if len(index) else SMALL_FACE_PX
         if width < SMALL_FACE_PX:
             told.append(f"the face is only {width:.0f} px wide: little of the avatar will be seen")
+    return told
+
+
+def warnings(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: Records, info: MediaInfo) -> list[str]:
+    """What a viewer will notice, in sentences."""
+    told = crowd(persons, cast, records)
+    for tracks in cast:
+        rows = records.rows_of(list(tracks))
+        index = records.index[rows]
+        if not len(index):
+            continue
         share = float((np.abs(index["yaw"]) > FADE_YAW[0]).mean())
         if share > MANY:
             told.append(

@@ -1,0 +1,1 @@
+"""What engines share that generate whole clips: times, crops, masks, colour, and the way back into the frames."""
