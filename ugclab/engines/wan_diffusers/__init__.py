@@ -1,0 +1,1 @@
+"""Wan2.2-Animate resident: loaded once by diffusers, for all segments and jobs."""
