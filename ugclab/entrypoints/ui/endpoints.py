@@ -266,6 +266,18 @@ def add_endpoints(desk: Desk, jobs: JobDesk, uploads: Path) -> None:
     for endpoint in (submit, status, result, estimate, cancel):
         # not queued by Gradio: all of them answer at once, and the durable queue is the one that counts
         gr.api(endpoint, api_name=endpoint.__name__, queue=False)
+    for function in gr.context.Context.root_block.fns.values():
+        for component in function.inputs:
+            component.async_move_resource_to_block_cache = _as_it_is
+
+
+async def _as_it_is(place: str | None) -> str | None:
+    """Leave a place that a caller names alone.
+
+    Gradio would copy it into its cache before we are asked: a file of this machine, of which a mounted app does not
+    check that it was sent, or what an address gives, of any size. `Programs` takes what lies among uploads, no more.
+    """
+    return place
 
 
 def _plain(value: Any) -> Any:

@@ -79,12 +79,12 @@ class Workbench:
         self.shelf = Shelf(settings)
         self.app = self._routes()
 
-    def launch(self, host: str = "", port: int = 0) -> None:
-        """Serve until Ctrl-C or SIGTERM. Addresses are the settings' where none is given."""
+    def launch(self) -> None:
+        """Serve until Ctrl-C or SIGTERM, where the settings say."""
         import uvicorn
 
         logs.configure(json=self.settings.log_json, stream=sys.stderr, secrets=[self.settings.webhook_secret])
-        host, port = host or self.settings.host, port or self.settings.port
+        host, port = self.settings.host, self.settings.port
         print(f"ugclab is on http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}", flush=True)  # noqa: S104, T201
         uvicorn.run(self.app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
 
@@ -173,7 +173,7 @@ def _foreign(request: Request) -> bool:
     if request.method in ("GET", "HEAD", "OPTIONS") or not origin:
         return False
     hosts = {request.headers.get("host", ""), request.headers.get("x-forwarded-host", "")}
-    return urlsplit(origin).netloc not in hosts
+    return urlsplit(origin).netloc not in hosts - {""}  # a frame without rights of its own says "null"
 
 
 def _refused(request: Request, error: Exception) -> Response:
