@@ -47,10 +47,12 @@ class UgclabError(Exception):
     passing: ClassVar[bool] = False
     """Whether the same may work a moment later, so that a job tries again by itself."""
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", segment: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.segment = segment
+        """Of the plan, where the error is about one."""
 
     def __str__(self) -> str:
         return f"{self.message}. {self.hint}" if self.hint else self.message

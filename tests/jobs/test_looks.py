@@ -8,6 +8,7 @@ import time
 from fractions import Fraction
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -15,11 +16,22 @@ from PIL import Image
 
 from tests.clips import make_clip, read_number
 from tests.jobs.conftest import ME, PLAN, Home
-from ugclab.errors import Cancelled, InputError, JobNotFound, PlanError, QueueUnavailable
+from ugclab.errors import Cancelled, InputError, JobConflict, JobNotFound, PlanError, QueueUnavailable
 from ugclab.jobs.schema import seen as seen_table
 from ugclab.sample import CLIP
+from ugclab.schema.ids import new_ulid
 from ugclab.schema.job import Principal
-from ugclab.schema.look import FacesLook, FacesSeen, FrameLook, FrameSeen, Look, StripLook, StripSeen
+from ugclab.schema.look import (
+    FacesLook,
+    FacesSeen,
+    FrameLook,
+    FrameSeen,
+    Look,
+    ProofLook,
+    ProofSeen,
+    StripLook,
+    StripSeen,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -114,6 +126,27 @@ def test_the_newest_look_of_a_page_wins(home: Home) -> None:
     assert len(home.lines("analyse-begin")) == 2
 
 
+def test_a_page_gives_up_only_its_own(home: Home) -> None:
+    """The database's LIKE takes an underscore for any letter, and SQLite's takes A for a."""
+    ids = {}
+    for user in ("a_b", "axb", "A_B"):
+        me = Principal(user=user)
+        source = home.queue.take_in(me, "ad", home.clip)
+        ids[user] = home.queue.look(me, StripLook(user=user, project="ad", source=source, page="tab"))
+    first = home.queue.take_in(Principal(user="a_b"), "ad", home.clip)
+    home.queue.look(Principal(user="a_b"), StripLook(user="a_b", project="ad", source=first, count=5, page="tab"))
+    job = home.queue.submit(home.request())
+    home.queue.looks.cancel("", ME)
+    assert {user: home.queue.flow.status(look_id) for user, look_id in ids.items()} == {
+        "a_b": "CANCELLED",
+        "axb": "ENQUEUED",
+        "A_B": "ENQUEUED",
+    }
+    home.queue.delete_user("a_b", ME)
+    assert [home.queue.flow.status(ids[user]) for user in ("a_b", "axb", "A_B")] == ["", "ENQUEUED", "ENQUEUED"]
+    assert home.queue.get(job.job_id, ME).status == "queued"
+
+
 def test_a_look_without_a_worker_says_so(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ugclab.jobs.looks._PATIENCE_S", 0.2)
     worker = home.worker()
@@ -180,6 +213,58 @@ def test_a_look_that_is_cancelled_makes_room(home: Home) -> None:
     assert home.queue.flow.status(look_id) == "CANCELLED"
     with home.queue.database.reading() as connection:
         assert [r.answer[:15] for r in connection.execute(sa.select(seen_table))] == ['{"kind":"strip"']
+
+
+def test_a_job_of_any_codec_is_proved_and_the_proof_goes_with_it(home: Home, tmp_path: Any) -> None:
+    clip = make_clip(tmp_path / "hevc.mp4", frames=45, rate=25, codec="libx265", pixel_format="yuv420p10le")
+    home.worker()
+    job = home.succeeded(home.queue.submit(home.request(source=str(clip))).job_id)
+    look_id = home.queue.proof(ME, job.job_id)
+    seen = home.until(lambda: home.queue.looks.answer(look_id, ME), limit_s=30)
+    assert isinstance(seen, ProofSeen)
+    assert (seen.frames, seen.frame_rate, seen.width, seen.height) == (45, 25, 192, 108)
+    brightness = []
+    for key in (seen.before, seen.after):
+        with av.open(io.BytesIO(home.queue.store.read_bytes(key))) as container:
+            assert container.streams.video[0].codec_context.name == "h264"
+            planes = [picture.to_ndarray(format="gray").astype(float) for picture in container.decode(video=0)]
+        assert [read_number(plane) for plane in planes] == list(range(45))
+        brightness.append([plane.mean() for plane in planes])
+    darker = np.array(brightness[1]) / np.array(brightness[0])
+    assert darker[:15].max() < 0.95 < darker[15:30].min(), "swapped, and kept"
+    again = home.queue.proof(ME, job.job_id)
+    assert home.queue.looks.answer(again, ME) == seen
+    for stranger in (Principal(user="bob"), Principal(user="an")):
+        with pytest.raises(JobNotFound):
+            home.queue.proof(stranger, job.job_id)
+        with pytest.raises(JobNotFound):
+            home.queue.looks.answer(again, stranger)
+    home.queue.delete(job.job_id, ME)
+    assert not list(home.queue.store.list("users/ann"))
+    with pytest.raises(JobNotFound):
+        home.queue.looks.answer(again, ME)
+
+
+def test_a_job_without_a_result_has_no_proof(home: Home) -> None:
+    job = home.queue.submit(home.request())
+    with pytest.raises(JobConflict, match="queued"):
+        home.queue.proof(ME, job.job_id)
+
+
+def test_a_frame_does_not_wait_behind_a_proof_or_faces(home: Home) -> None:
+    home.worker()
+    source = home.queue.take_in(ME, "ad", CLIP)
+    job_id = new_ulid()
+    slow = [
+        ProofLook(user="ann", project="ad", job_id=job_id, source=source, output=source),
+        FacesLook(user="ann", project="ad", source=source),
+    ]
+    ids = [home.queue.look(ME, look) for look in slow]
+    home.until(lambda: all(home.queue.flow.status(i) == "PENDING" for i in ids))
+    assert shown(home, frame_look(home)).swapped
+    assert home.queue.looks.answer(ids[0], ME) is None
+    for slow_id in ids:
+        home.queue.looks.cancel(slow_id, ME)
 
 
 def test_nothing_of_a_deleted_project_stays(home: Home) -> None:

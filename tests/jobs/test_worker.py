@@ -119,6 +119,37 @@ def test_faults_that_may_pass_are_tried_again_others_not(home: Home) -> None:
     assert (job.error.code, job.error.segment) == ("network", 0)
 
 
+def test_a_face_that_is_not_there_is_told_with_its_segment(home: Home) -> None:
+    home.worker()
+    job = home.finished(home.queue.submit(home.request(engine="tint", plan="0-0.6:keep,0.6-1.8:swap")).job_id)
+    assert job.error is not None
+    assert (job.error.code, job.error.stage, job.error.segment) == ("face_not_found", "analyse", 1)
+
+
+def test_a_job_keeps_a_log_of_its_own(home: Home) -> None:
+    home.worker()
+    (home.ledger / "fail-swap").write_text("network")
+    job_id = home.succeeded(home.queue.submit(home.request()).job_id).job_id
+    told = home.queue.events(job_id, ME)
+    assert [(e.what, e.stage) for e in told] == [
+        ("queued", ""),
+        ("begun", ""),
+        ("done", "analyse"),
+        ("again", "swap 0"),
+        ("done", "swap 0"),
+        ("done", "swap 2"),
+        ("done", "stitch"),
+        ("succeeded", ""),
+    ]
+    assert all((e.seconds is not None) == (e.what == "done") for e in told)
+    assert told[3].text == "the test wants network"
+    assert [(s.segment.action, s.done) for s in home.queue.get(job_id, ME).segments] == [
+        ("swap", 1),
+        ("keep", 1),
+        ("swap", 1),
+    ]
+
+
 def test_a_retry_goes_on_from_the_failed_stage(home: Home) -> None:
     (home.ledger / "fail-swap").write_text("engine")
     home.worker()

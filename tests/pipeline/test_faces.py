@@ -150,3 +150,4 @@ def test_a_frame_makes_use_of_what_was_found(see: Callable[..., Any], comes_late
     assert not calls
     assert see(comes_late, FrameLook, at=Fraction(2), plan="0-1:swap,1-3:keep").swapped
     assert calls, "the plan does not reach the frame: it is analysed alone"
+    assert see(comes_late, FrameLook, at=Fraction(2), plan="0-3:keep").swapped, "a plan half made hides no frame"

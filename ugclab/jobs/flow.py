@@ -79,7 +79,7 @@ class Flow:
         if not prefixes:
             return
         found = self.client.list_workflows(workflow_id_prefix=prefixes, load_input=False, load_output=False)
-        if ids := [w.workflow_id for w in found]:
+        if ids := [w.workflow_id for w in found if w.workflow_id.startswith(tuple(prefixes))]:  # LIKE takes _ for any
             self.client.cancel_workflows(ids)
             self.client.delete_workflows(ids)
 
@@ -100,8 +100,8 @@ class Flow:
         found = self.client.list_workflows(
             workflow_id_prefix=prefix, status=list(_UNFINISHED), load_input=False, load_output=False
         )
-        if found:
-            self.client.cancel_workflows([w.workflow_id for w in found])
+        if ids := [w.workflow_id for w in found if w.workflow_id.startswith(prefix)]:  # LIKE takes _ for any
+            self.client.cancel_workflows(ids)
 
     def status(self, workflow_id: str) -> str:
         """DBOS's word for a workflow, empty where there is none: one row by its key."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from ugclab.errors import Cancelled, JobNotFound, UgclabError
+from ugclab.errors import Cancelled, JobNotFound, QueueUnavailable, UgclabError
 from ugclab.jobs import records
 from ugclab.jobs.flow import Flow
 from ugclab.jobs.lane import Lane
@@ -44,7 +44,7 @@ class Looker:
         try:
             look = _LOOK.validate_json(document)
             there = self._sights.find(folder)
-            seen = there or self._seen(look, folder, lambda: self._flow.status(look_id) != "CANCELLED")
+            seen = there or self._seen(look, folder, lambda: self._wanted(look_id))
             return {"ok": seen.model_dump(mode="json")}
         except Exception as error:
             if not isinstance(error, UgclabError):
@@ -66,13 +66,21 @@ class Looker:
                 folder=folder,
             )
             with self._lane.child(wanted) as child:
-                done = child.run(task, lambda said: None, wanted, limit_s=_LIMIT_S, hang_s=_HANG_S)
+                limit_s = self._settings.stage_timeout_s if isinstance(look, ProofLook) else _LIMIT_S
+                done = child.run(task, lambda said: None, wanted, limit_s=limit_s, hang_s=_HANG_S)
             for path in sorted(out.iterdir()):
                 self._store.put_file(f"{folder}/{path.name}", path)
         seen = _SEEN.validate_python(done.value)
         self._sights.keep(look, folder, seen)
         self._check_still_there(look, folder)
         return seen
+
+    def _wanted(self, look_id: str) -> bool:
+        """Whether somebody waits for it still; while the database is away nobody can say otherwise."""
+        try:
+            return self._flow.status(look_id) == "PENDING"
+        except QueueUnavailable:
+            return True
 
     def _check_still_there(self, look: Look, folder: str) -> None:
         """Leave nothing of what was deleted meanwhile."""

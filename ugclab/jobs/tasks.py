@@ -79,12 +79,13 @@ class Failed(Frozen):
     code: str
     message: str
     hint: str = ""
+    segment: int | None = None
 
     @classmethod
     def of(cls, number: int, error: Exception) -> "Failed":
         """Describe an error; one that is not ours keeps its type's name and nothing of its text's origin."""
         if isinstance(error, UgclabError):
-            return cls(number=number, code=error.code, message=error.message, hint=error.hint)
+            return cls(number=number, code=error.code, message=error.message, hint=error.hint, segment=error.segment)
         return cls(
             number=number,
             code=UgclabError.code,
@@ -94,15 +95,15 @@ class Failed(Frozen):
 
     def error(self) -> UgclabError:
         """The error again, of its own class."""
-        return error_of(self.code, self.message, self.hint)
+        return error_of(self.code, self.message, self.hint, self.segment)
 
 
-def error_of(code: str, message: str, hint: str = "") -> UgclabError:
+def error_of(code: str, message: str, hint: str = "", segment: int | None = None) -> UgclabError:
     """Make the error that has this code; one of an unknown code is an engine's."""
     pending: list[type[UgclabError]] = [UgclabError]
     while pending:
         kind = pending.pop()
         if kind.code == code and (kind is not UgclabError or code == UgclabError.code):
-            return kind(message, hint=hint)
+            return kind(message, hint=hint, segment=segment)
         pending.extend(kind.__subclasses__())
     return EngineError(message, hint=hint)

@@ -171,12 +171,13 @@ def _done(stage: str, segment: int | None, stages: Stages, do: Callable[[], Resu
             if not isinstance(error, UgclabError):
                 _LOG.exception("a fault of ours")
             failed = Failed.of(0, error)
-            return {"failed": {"code": failed.code, "message": failed.message, "hint": failed.hint}}
+            return {"failed": failed.model_dump(include={"code", "message", "hint", "segment"})}
 
 
 def _taken(stage: str, segment: int | None, result: dict[str, Any]) -> Result:
     if "failed" in result:
-        raise StageFailed(JobError(stage=stage, segment=segment, **result["failed"]))
+        about = result["failed"].get("segment") if segment is None else segment
+        raise StageFailed(JobError(**result["failed"] | {"stage": stage, "segment": about}))
     ok: Result = result["ok"]
     return ok
 

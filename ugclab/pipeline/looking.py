@@ -12,10 +12,22 @@ from ugclab.pipeline.faces import prospect
 from ugclab.pipeline.people import people_of, portraits
 from ugclab.pipeline.plan import SwapRequest
 from ugclab.pipeline.preview import swapped_frame
+from ugclab.pipeline.proof import make_proof
 from ugclab.pipeline.steps import Inputs, Progress, Workshop, open_workshop, read_inputs
 from ugclab.pipeline.strip import Strip, film_strip
 from ugclab.sample import AVATAR
-from ugclab.schema.look import FacesLook, FacesSeen, FrameLook, FrameSeen, Look, PersonSeen, Seen, StripLook, StripSeen
+from ugclab.schema.look import (
+    FacesLook,
+    FacesSeen,
+    FrameLook,
+    FrameSeen,
+    Look,
+    PersonSeen,
+    ProofSeen,
+    Seen,
+    StripLook,
+    StripSeen,
+)
 from ugclab.schema.media import MediaInfo
 from ugclab.settings import Settings
 from ugclab.storage.store import Store
@@ -53,7 +65,7 @@ class Onlooker:
             return self._strip(look, files["source"], out, folder)
         if isinstance(look, FacesLook):
             return self._faces(look, files, out, folder, scope)
-        raise NotImplementedError(look.kind)
+        return self._proof(files, out, folder)
 
     def _frame(self, look: FrameLook, files: Mapping[str, Path], out: Path, folder: str, scope: str) -> FrameSeen:
         with self._workshop(look.engine, scope) as workshop:
@@ -117,6 +129,25 @@ class Onlooker:
             refused=refused,
             stitch_mode=found.stitch[0],
             stitch_reason=found.stitch[1],
+        )
+
+    def _proof(self, files: Mapping[str, Path], out: Path, folder: str) -> ProofSeen:
+        made = make_proof(
+            files["source"],
+            files["output"],
+            out / "before.mp4",
+            out / "after.mp4",
+            report=lambda done, total: self._on_progress(Progress("proof", None, done, total)),
+            cancelled=self._cancelled,
+        )
+        return ProofSeen(
+            before=f"{folder}/before.mp4",
+            after=f"{folder}/after.mp4",
+            width=made.width,
+            height=made.height,
+            frames=made.info.frames,
+            frame_rate=made.info.frame_rate,
+            duration=made.info.duration,
         )
 
     @contextmanager

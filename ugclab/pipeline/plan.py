@@ -146,4 +146,5 @@ def check_share(segment: Segment, share: float, min_swapped: float) -> None:
         raise FaceNotFound(
             f"segment {segment.index} ({segment.range}) shows the face {seen}, {min_swapped:.0%} are asked for",
             hint="choose other times (ugclab swap --plan faces finds them), another --face, or lower --min-swapped",
+            segment=segment.index,
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ugclab.engines.base import Analysis, Monitor, SegmentContext
-from ugclab.errors import InputError
+from ugclab.errors import InputError, PlanError
 from ugclab.media.images import frame_rgb
 from ugclab.pipeline.plan import SwapRequest, analysis_key, fixed_plan, ranges_to_analyse
 from ugclab.pipeline.steps import Inputs, Progress, Workshop, frame_at, open_workshop, read_inputs
@@ -81,7 +81,10 @@ def swapped_frame(workshop: Workshop, inputs: Inputs, at: Fraction, plan: str = 
 def _known(workshop: Workshop, inputs: Inputs, plan: str, time: Fraction) -> Analysis | None:
     """The analysis a run with that plan will take up, if it was made and `time` lies in it."""
     info = inputs.source.info
-    ranges = ranges_to_analyse(fixed_plan(plan, info), info)
+    try:
+        ranges = ranges_to_analyse(fixed_plan(plan, info), info)
+    except PlanError:  # somebody is still at it: that is no reason to show nothing
+        return None
     if not any(time in part for part in ranges):
         return None
     found = workshop.find("analysis", analysis_key(inputs.ingredients, ranges))

@@ -1,5 +1,6 @@
 """The steps of a job, each a function of its own: what it needs comes in, an artefact and its cost come out."""
 
+import math
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -309,7 +310,7 @@ def pictures_at(path: Path, info: MediaInfo, times: Sequence[Fraction]) -> list[
     if times[-1] - times[0] > len(times) * info.gop.longest_s:
         return [frame_rgb(frame_at(path, info, time, tone_map=tone_map)) for time in times]
     last = frame_at(path, info, times[0], tone_map=tone_map)
-    part = TimeRange(start=last.time, end=times[-1] + info.time_base)
+    part = TimeRange(start=last.time, end=_just_after(times[-1], info))
     pictures: list[NDArray[np.uint8]] = []
     for frame in read_frames(path, info, part, tone_map=tone_map):
         while frame.time > times[len(pictures)]:
@@ -323,7 +324,7 @@ def frame_at(path: Path, info: MediaInfo, time: Fraction, *, tone_map: bool) -> 
     back = 2 / info.frame_rate
     while True:  # where the rate varies, a picture may have been standing for long
         start = max(Fraction(0), time - back)
-        part = TimeRange(start=start, end=time + info.time_base)
+        part = TimeRange(start=start, end=_just_after(time, info))
         last = None
         for frame in read_frames(path, info, part, tone_map=tone_map):
             last = frame
@@ -332,3 +333,8 @@ def frame_at(path: Path, info: MediaInfo, time: Fraction, *, tone_map: bool) -> 
         if start == 0:
             raise MediaError(f"{path.name} shows no picture at {float(time):.2f} s")
         back *= 8
+
+
+def _just_after(time: Fraction, info: MediaInfo) -> Fraction:
+    """The first tick after `time`: a range that ends there holds no later frame, however coarse the ticks are."""
+    return (math.floor((time + info.start) / info.time_base) + 1) * info.time_base - info.start

@@ -19,7 +19,14 @@ import pytest
 from tests.conftest import ROOT
 
 CHROMIUM = shutil.which("chromium")
-_ARGUMENTS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync --no-first-run"
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
 
 
 @dataclass
@@ -44,7 +51,7 @@ class Site:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=1) as answer:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=1) as answer:  # noqa: S310
                 return bool(answer.status == 200)
         except OSError:
             assert self.process is None or self.process.poll() is None, self.log()
@@ -109,7 +116,7 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS.split())
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_ARGUMENTS))
         yield opened
         opened.close()
 

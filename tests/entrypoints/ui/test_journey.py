@@ -29,6 +29,7 @@ def test_from_the_sample_to_a_finished_video(site: Site, tab: Watched, tmp_path:
     page.reload()
     page.get_by_role("heading", name="talking_head.mp4").wait_for()
     (worker,) = site.workers()
+    assert page.get_by_text("Download").count() == 0, "the job was done before its worker could be killed"
     os.kill(worker, signal.SIGKILL)
 
     page.get_by_text("Download").wait_for(timeout=90_000)

@@ -4,6 +4,7 @@ Plain functions of a principal; job_routes.py puts them on the wire. What a brow
 or on a machine; somebody else's job is as good as none.
 """
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from ugclab.entrypoints.recipe import name_of, python_call, shell_line
 from ugclab.errors import JobConflict, JobNotFound
 from ugclab.jobs.queue import Queue
 from ugclab.schema.job import JobState, JobView, Principal
+from ugclab.schema.look import ProofSeen, Seen
 from ugclab.schema.media import Asset
 from ugclab.schema.plan import Action
 from ugclab.schema.report import Report
@@ -21,6 +23,7 @@ _SHOWN = 50
 """Jobs on one page, the newest; older ones have gone by their retention, or soon will."""
 
 Side = Literal["source", "avatar"]
+_FILM = re.compile(r"[0-9a-f]{64}/[a-z]+\.mp4")
 
 
 class JobDesk:
@@ -127,6 +130,46 @@ class JobDesk:
         job = self._queue.get(job_id, principal)
         return paths.contact_sheet(job.user, job.project, job_id)
 
+    # proofs
+
+    def ask_proof(self, principal: Principal, job_id: str) -> dict[str, Any]:
+        """Have source and result made into films that every browser plays: they, or the `look` that is waited for.
+
+        Raises JobNotFound, JobConflict, QueueUnavailable.
+        """
+        look_id = self._queue.proof(principal, job_id)
+        found = self._queue.looks.answer(look_id, principal) if look_id.startswith("seen/") else None
+        job = self._queue.get(job_id, principal)
+        return self._films(job, found) or {"look": look_id.removeprefix(_looks_of(job))}
+
+    def proof(self, principal: Principal, job_id: str, look: str) -> dict[str, Any] | None:
+        """The films, once they are made. Raises what went wrong."""
+        job = self._queue.get(job_id, principal)
+        return self._films(job, self._queue.looks.answer(f"{_looks_of(job)}{look}", principal))
+
+    def film(self, principal: Principal, job_id: str, name: str) -> str:
+        """Key of a film, by its name of `proof`. Raises JobNotFound."""
+        job = self._queue.get(job_id, principal)
+        if not _FILM.fullmatch(name):
+            raise JobNotFound("there is no such film", hint="reload the page")
+        return f"{paths.looks_of_job(job.user, job.project, job_id)}/{name}"
+
+    def _films(self, job: JobView, found: Seen | None) -> dict[str, Any] | None:
+        if not isinstance(found, ProofSeen):
+            return None
+        folder = f"{paths.looks_of_job(job.user, job.project, job.job_id)}/"
+        address = {
+            side: f"/desk/jobs/{job.job_id}/proof/{key.removeprefix(folder)}"
+            for side, key in (("before", found.before), ("after", found.after))
+        }
+        return address | {
+            "width": found.width,
+            "height": found.height,
+            "frames": found.frames,
+            "rate": float(found.frame_rate),
+            "duration": float(found.duration),
+        }
+
     # links
 
     def behind(self, token: str) -> Asset:
@@ -166,6 +209,11 @@ class JobDesk:
     def delete(self, principal: Principal, job_id: str) -> None:
         """Delete a job with its result. Raises JobNotFound."""
         self._queue.delete(job_id, principal)
+
+
+def _looks_of(job: JobView) -> str:
+    """What the ids of looks at a job's project begin with: nothing that a browser has to know."""
+    return f"look/{job.user}/{job.project}/"
 
 
 def _now() -> str:

@@ -92,6 +92,18 @@ def _taking(desk: JobDesk, serving: Serving) -> APIRouter:
     def given(job_id: str, side: Side, caller: Asking) -> Response:
         return serving.show(desk.given(caller.principal, job_id, side).key)
 
+    @routes.post("/{job_id}/proof")
+    def ask_proof(job_id: str, caller: Asking) -> dict[str, Any]:
+        return desk.ask_proof(caller.principal, job_id)
+
+    @routes.get("/{job_id}/proof")
+    def proof(job_id: str, look: str, caller: Asking) -> dict[str, Any]:
+        return desk.proof(caller.principal, job_id, look) or {"look": look}
+
+    @routes.api_route("/{job_id}/proof/{name:path}", methods=_READ)
+    def film(job_id: str, name: str, caller: Asking) -> Response:
+        return serving.show(desk.film(caller.principal, job_id, name))
+
     @routes.get("/{job_id}/sheet")
     def sheet(job_id: str, caller: Asking) -> Response:
         return serving.show(desk.sheet(caller.principal, job_id))

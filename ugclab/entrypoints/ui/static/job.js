@@ -129,7 +129,7 @@ function stages(job) {
   return [...fetched, "analyse", ...(swaps.length ? swaps : ["swap"]), "stitch"].map((name) => {
     if (over.has(name)) return [capital(stage(name, job.segments, true)), duration(over.get(name)), "over"];
     const now = job.status === "running" && name === current;
-    const stopped = job.status === "failed" && job.error && name === (job.error.segment === null ? job.error.stage : `${job.error.stage} ${job.error.segment}`);
+    const stopped = job.status === "failed" && name === (job.error.stage === "swap" ? `swap ${job.error.segment}` : job.error.stage);
     return [capital(stage(name, job.segments)), now ? `${Math.round(job.share * 100)} %` : stopped ? "failed" : "", now ? "now" : stopped ? "stopped" : "later"];
   });
 }
@@ -138,22 +138,44 @@ function finished(job) {
   const film = el(".j-film", {}, el(".j-hold.u-busy", {}, el("span", { role: "status" }, "Making a copy that every browser plays")));
   if (job.media) film.style.setProperty("--j-ratio", String(job.media.width / job.media.height));
   const report = el(".j-report", {}, el(".j-blank.j-tall.u-busy"));
-  films(job).then((found) => fill(film, player(found)), (error) => fill(film, fault(error)));
+  showFilms(job, film);
   ask(`/desk/jobs/${job.id}/report.json`).then((found) => fill(report, chartsAndTables(job, found)), (error) => fill(report, fault(error)));
   const warnings = job.warnings.map((text) => el("p.u-note", {}, `${capital(text)}.`));
   return {
-    top: { element: el(".j-result", {}, el("section", { "aria-label": "Before and after" }, film), el(".j-aside", {}, takeAway(job), doAgain(job), warnings.length ? el("section.u-stack", {}, el("h2", {}, "Worth knowing"), warnings) : null)) },
+    top: { element: el(".j-result", {}, 
+      el(".j-left", {}, el("section", { "aria-label": "Before and after" }, film), warnings.length ? el("section.u-stack", {}, el("h2", {}, "Worth knowing"), warnings) : null),
+      el(".j-aside", {}, takeAway(job), doAgain(job))) },
     report: { element: report },
     sheet: { element: sheet(job) },
     log: log(job),
   };
 }
 
-/** Where the two films are. */
-async function films(job) {
-  const { width, height, rate, duration, frames } = job.media;
-  const base = `/desk/jobs/${job.id}`;
-  return { before: `${base}/given/source`, after: `${base}/result`, width, height, rate: rate[0] / rate[1], duration, frames, segments: job.segments };
+/**
+ * Before and after as films that every browser plays. They are made when they are first asked for, which takes a while;
+ * until then the files themselves are shown where they are of the kind that plays, and may stutter when scrubbed.
+ */
+async function showFilms(job, place) {
+  const path = `/desk/jobs/${job.id}/proof`, { media, segments } = job;
+  let plain = null;
+  try {
+    let found = await ask(path, {});
+    if (!found.before && media?.codec === "h264") {
+      const base = `/desk/jobs/${job.id}`;
+      plain = player({ ...media, rate: media.rate[0] / media.rate[1], before: `${base}/given/source`, after: `${base}/result`, segments });
+      plain.note("Making copies that are easier on the browser");
+      fill(place, plain.element);
+    }
+    while (!found.before) {
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      found = await ask(`${path}?look=${encodeURIComponent(found.look)}`);
+    }
+    await plain?.idle();
+    fill(place, player({ ...found, segments }, plain?.at()).element);
+  } catch (error) {
+    if (plain) plain.note("");
+    else fill(place, fault(error));
+  }
 }
 
 /** The job's own log, folded away. */

@@ -24,6 +24,8 @@ export function segmentBar(job, { labels = false } = {}) {
     if (plan !== drawn) draw(segments);
     drawn = plan;
     segments.forEach((segment, index) => scale(fills[index], segment.done));
+    const broken = job.status === "failed" ? job.error?.segment ?? -1 : -1;
+    [...parts.children].forEach((part, index) => part.classList.toggle("broken", index === broken));
     const looking = job.status === "running" && ["", "ingest", "analyse"].includes(job.stage);
     scan.classList.toggle("j-on", looking);
     scale(scan.firstChild, looking ? job.share : 0);

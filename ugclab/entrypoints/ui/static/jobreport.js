@@ -1,7 +1,7 @@
 // The report of a finished job: time and cost by segment and by stage, as tables whose rows carry their own bars.
 
-import { duration, el, money } from "./lib.js";
-import { span } from "./jobwords.js";
+import { duration, el } from "./lib.js";
+import { dollars, span } from "./jobwords.js";
 
 const STEPS = {
   ingest: "Fetch the files", probe: "Read the footage", setup: "Load the engine", fetch: "Fetch the model", analyse: "Find faces",
@@ -16,7 +16,7 @@ export function chartsAndTables(job, report) {
   return [
     el("section.u-stack", {}, el(".u-row.u-spread", {}, el("h2", {}, "Report"),
       el(".u-row", {}, el("a.u-button.u-plain", { href: `/desk/jobs/${job.id}/report.json` }, "As JSON"), el("a.u-button.u-plain", { href: `/desk/jobs/${job.id}/report.md` }, "As Markdown"))),
-      el("p.u-muted", {}, `${swapped} of ${report.media.frames} frames swapped in ${duration(total)} of work, ${money(sum(report.measurements, "cost_usd"))}.${exact}`)),
+      el("p.u-muted", {}, `${swapped} of ${report.media.frames} frames swapped in ${duration(total)} of work, ${dollars(sum(report.measurements, "cost_usd"))}.${exact}`)),
     el(".j-tables", {}, bySegment(job, report), byStage(report, total)),
   ];
 }
@@ -32,8 +32,8 @@ function bySegment(job, report) {
     cell(segment.swap ? `${outcome?.swapped_frames ?? 0} of ${outcome?.frames ?? 0}` : "untouched"),
     el("td.j-barcell", {}, bar(seconds / most, segment.swap ? "swap" : "keep")),
     cell(segment.swap ? `${duration(seconds)}${reused ? ", reused" : ""}` : "0 s"),
-    cell(segment.swap && seconds ? `${(outcome.frames / seconds).toFixed(0)} /s` : ""), cell(money(usd))));
-  return table("Time and cost by segment", ["Segment", "Frames swapped", null, "Time", "Frames", "Cost"], body);
+    cell(segment.swap && seconds ? `${(outcome.frames / seconds).toFixed(0)} frames/s` : ""), cell(dollars(usd))));
+  return table("Time and cost by segment", ["Segment", "Frames swapped", null, "Time", "Speed", "Cost"], body);
 }
 
 function byStage(report, total) {
@@ -46,7 +46,7 @@ function byStage(report, total) {
   const body = [...steps].map(([name, { seconds, usd, memory }]) => el("tr", {},
     el("th", { scope: "row" }, STEPS[name] ?? name),
     el("td.j-barcell", {}, bar(seconds / most, name === "swap" ? "swap" : "other")),
-    cell(duration(seconds)), cell(percent(total ? seconds / total : 0)), cell(`${Math.round(memory)} MB`), cell(money(usd))));
+    cell(duration(seconds)), cell(percent(total ? seconds / total : 0)), cell(`${Math.round(memory)} MB`), cell(dollars(usd))));
   return table("Share by stage", ["Stage", null, "Time", "Share", "Memory", "Cost"], body);
 }
 

@@ -1,6 +1,6 @@
 // A job in words: what it is at, since when, what it cost. Names of files go through as text, never as markup.
 
-import { capital, clock, duration, money, plural } from "./lib.js";
+import { capital, clock, duration, plural } from "./lib.js";
 
 const STATUS = { queued: "Waiting", running: "Running", succeeded: "Done", failed: "Failed", cancelled: "Cancelled" };
 const STAGES = {
@@ -40,16 +40,22 @@ export const speed = (job) => job.status === "running" && job.frames_per_s ? `${
 
 /** What is left of a running job, or what it took. */
 export function time(job) {
-  if (job.status === "running") return job.eta_s === null ? "" : `about ${duration(job.eta_s)} left`;
+  if (job.status === "running" && job.eta_s !== null) return job.eta_s < 1 ? "almost done" : `about ${duration(Math.round(job.eta_s))} left`;
   if (job.status === "succeeded") return `took ${duration(seconds(job.ended_at) - seconds(job.started_at))}`;
   return "";
 }
 
 /** Dollars: of a running job what it has come to so far, at the price of an hour here. */
 export function cost(job, now) {
-  if (job.status === "queued") return "";
-  if (job.status !== "running") return money(job.cost_usd);
-  return `${money(((now - seconds(job.started_at)) / 3600) * job.usd_per_hour)} so far`;
+  if (job.status === "succeeded") return dollars(job.cost_usd);
+  if (job.status !== "running") return "";
+  return `${dollars(((now - seconds(job.started_at)) / 3600) * job.usd_per_hour)} so far`;
+}
+
+/** Money to a hundredth of a cent: less says nothing of a video. */
+export function dollars(usd) {
+  if (usd > 0 && usd < 0.00005) return "< $0.0001";
+  return `$${usd.toFixed(usd === 0 || usd >= 0.1 ? 2 : 4)}`;
 }
 
 export const seconds = (iso) => Date.parse(iso) / 1000;

@@ -7,8 +7,11 @@ import { span } from "./jobwords.js";
 const GIVE_UP_S = 0.4; // further apart than that they are brought together by a seek
 const PULL = 0.8, MOST = 0.1; // playbackRate leans by so much per second of drift, and never by more than 10 %
 
-/** `player({before, after, width, height, rate, duration, frames, segments})`: an element. `rate` is frames a second. */
-export function player(film) {
+/**
+ * `player({before, after, width, height, rate, duration, segments}, at)`: {element, note, at, idle}. `rate` is frames a
+ * second, `at` seconds to begin at: without it the first swapped segment. `idle()` waits until nothing plays.
+ */
+export function player(film, at) {
   const { width, height, rate, duration, segments } = film;
   const before = video(film.before), after = video(film.after);
   before.muted = true;
@@ -18,7 +21,8 @@ export function player(film) {
   const play = el("button.u-button.j-play", { type: "button", onclick: () => toggle() }, "Play");
   const sound = el("button.u-button.u-plain", { type: "button", "aria-pressed": "false", onclick: () => mute(!after.muted) }, "Sound off");
   const beside = el("button.u-button.u-plain", { type: "button", "aria-pressed": "false", onclick: () => side() }, "Side by side");
-  const root = el(".j-player", {}, stage, el(".j-controls", {}, play, scrub.element, time), el(".u-row.j-extras", {}, beside, sound));
+  const words = el("span.u-muted.u-small.j-note", { role: "status" });
+  const root = el(".j-player", {}, stage, el(".j-controls", {}, play, scrub.element, time), el(".u-row.j-extras", {}, beside, sound, words));
   root.style.setProperty("--j-ratio", String(width / height));
 
   const show = (seconds) => {
@@ -43,8 +47,10 @@ export function player(film) {
   after.addEventListener("pause", () => { play.textContent = "Play"; });
   mute(true);
   const first = segments.find((segment) => segment.swap);
-  seek(first ? (first.start + first.end) / 2 : 0);
-  return root;
+  seek(at ?? (first ? (first.start + first.end) / 2 : 0));
+  const note = (text) => { words.textContent = text; words.classList.toggle("u-busy", text !== ""); };
+  const idle = () => after.paused && !root.contains(document.activeElement) ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, 500)).then(idle);
+  return { element: root, note, at: () => frames.wanted(), idle };
 }
 
 function video(source) {
