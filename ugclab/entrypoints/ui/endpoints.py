@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from ugclab import sample
 from ugclab.engines import registry
@@ -166,7 +166,7 @@ def add_endpoints(desk: Desk, jobs: JobDesk, uploads: Path) -> None:
         eyewear: Literal["keep", "cover"] = "keep",
         watermark: str = "",
         max_cost_usd: float = 0.0,
-    ) -> dict:  # type: ignore[type-arg]  # gradio reads the bare type
+    ) -> dict[str, Any]:
         """Put a video in line to have a face put into some of its segments. Returns at once; ask `status` then.
 
         Args:
@@ -196,7 +196,7 @@ def add_endpoints(desk: Desk, jobs: JobDesk, uploads: Path) -> None:
         }
         return told(request, lambda: programs.submit(_principal(request), given))
 
-    def status(job_id: str, request: gr.Request) -> dict:  # type: ignore[type-arg]
+    def status(job_id: str, request: gr.Request) -> dict[str, Any]:
         """Say how far a job is: queued, running, succeeded, failed or cancelled, with percent, stage and seconds left.
 
         Args:
@@ -207,7 +207,7 @@ def add_endpoints(desk: Desk, jobs: JobDesk, uploads: Path) -> None:
         """
         return told(request, lambda: programs.status(_principal(request), job_id))
 
-    def result(job_id: str, request: gr.Request) -> dict:  # type: ignore[type-arg]
+    def result(job_id: str, request: gr.Request) -> dict[str, Any]:
         """Give the result of a job that succeeded: an address to load the video from, and the report of what it took.
 
         Args:
@@ -221,7 +221,7 @@ def add_endpoints(desk: Desk, jobs: JobDesk, uploads: Path) -> None:
 
     def estimate(
         request: gr.Request, source: FileData | str = "sample", plan: str = "default", engine: str = "mesh"
-    ) -> dict:  # type: ignore[type-arg]
+    ) -> dict[str, Any]:
         """Predict seconds and dollars of a swap on this machine, by segment and in all, before anything runs.
 
         Args:
@@ -234,7 +234,7 @@ def add_endpoints(desk: Desk, jobs: JobDesk, uploads: Path) -> None:
         """
         return told(request, lambda: programs.estimate(_principal(request), _plain(source), plan, engine))
 
-    def cancel(job_id: str, request: gr.Request) -> dict:  # type: ignore[type-arg]
+    def cancel(job_id: str, request: gr.Request) -> dict[str, Any]:
         """Stop a job that is queued or running. What was finished of it is kept, should it be tried again.
 
         Args:
@@ -245,15 +245,17 @@ def add_endpoints(desk: Desk, jobs: JobDesk, uploads: Path) -> None:
         """
         return told(request, lambda: programs.cancel(_principal(request), job_id))
 
-    def told(request: Any, work: Callable[[], dict[str, Any]]) -> Any:
+    def told(request: Any, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Do it; what goes wrong is said in a sentence, a fault of ours by a number alone."""
         try:
             answer = work()
             # an MCP tool gets the server's own request, and Gradio writes `str` of the answer: not JSON, of a dict
-            return answer if isinstance(request, gr.Request) else json.dumps(answer, ensure_ascii=False)
+            if isinstance(request, gr.Request):
+                return answer
+            return cast(dict[str, Any], json.dumps(answer, ensure_ascii=False))
         except UgclabError as error:
-            said = [text[:1].upper() + text[1:] for text in (error.message, error.hint) if text]
-            raise gr.Error(". ".join(said) + ".", print_exception=False) from None
+            sentences = [text[:1].upper() + text[1:] for text in (error.message, error.hint) if text]
+            raise gr.Error(". ".join(sentences) + ".", print_exception=False) from None
         except ValueError as error:
             _LOG.info("a program gave what is no value: %s", error)
             raise gr.Error("a value is not of its kind. See the description.", print_exception=False) from None
