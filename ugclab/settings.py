@@ -88,6 +88,11 @@ class Settings(BaseSettings):
     ui_worker: Literal["auto", "off"] = Field(
         "auto", description="whether the page starts a worker where none is running"
     )
+    ui_pull: Literal["auto", "off"] = Field(
+        "auto",
+        description="whether model files can be fetched from the page: by who has an account, and without accounts at"
+        " this machine alone",
+    )
 
     @field_validator("intake_hosts", "intake_s3_prefixes", "webhook_retries_s", mode="before")
     @classmethod

@@ -34,3 +34,10 @@ def test_the_machine_is_described_and_the_tables_are_of_this_run(path: Path) -> 
     assert path.with_suffix(".csv").read_text() == to_csv(benchmark)
     for kind in ("stages", "targets"):
         assert path.with_name(f"{path.stem}-{kind}.png").exists()
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_the_package_carries_this_run(path: Path) -> None:
+    packaged = ROOT / "ugclab/bench/data/results" / path.name
+    assert packaged.read_bytes() == path.read_bytes(), f"link it: ln -sf ../../ugclab/bench/data/results/{path.name}"
+    assert packaged.stat().st_size < 300_000

@@ -21,10 +21,10 @@ from ugclab.wan.command import build
 from ugclab.wan.contract import Contract, diff, snapshot
 from ugclab.wan.environment import detect_gpu, read_environment
 from ugclab.wan.extraction import read_contract
-from ugclab.wan.launching import FoundCommand, recognise
+from ugclab.wan.launching import FoundCommand
 from ugclab.wan.manifest import REPLACEMENT, Use
 from ugclab.wan.problems import Problem, Severity, exit_code
-from ugclab.wan.reading import find_commands
+from ugclab.wan.reading import commands_of, find_commands
 
 app = typer.Typer(
     help="Verify Wan2.2 commands and checkpoints without a GPU.", no_args_is_help=True, add_completion=False
@@ -219,9 +219,7 @@ def _commands(target: str) -> list[FoundCommand]:
             return find_commands(Path(target).read_text(encoding="utf-8"), target)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{target} cannot be read as text") from error
-    found = find_commands(target)
-    if not found and (alone := recognise(target.split())):
-        found = [alone]
+    found = commands_of(target)
     if not found and target.lower().endswith((".sh", ".ipynb", ".md", ".py", "dockerfile")):
         raise InputError(f"{target} does not exist")
     return found

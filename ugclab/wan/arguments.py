@@ -88,18 +88,16 @@ class _Reader:
         is_value = [i > ended or (word != "--" and self.candidates(word) is None) for i, word in enumerate(words)]
         at = 0
         while at < len(words):
-            word = words[at]
-            following = at + 1
-            while following < len(words) and (is_value[following] or following == ended):
-                following += 1
-            values = [words[i] for i in range(at + 1, following) if i != ended]
             if at == ended:
                 at += 1
             elif is_value[at]:
-                self._stray(word, "")
+                self._stray(words[at], "")
                 at += 1
             else:
-                taken = self._flag(word, values)
+                following = at + 1
+                while following < len(words) and (is_value[following] or following == ended):
+                    following += 1
+                taken = self._flag(words[at], [words[i] for i in range(at + 1, following) if i != ended])
                 at = self._advance(at, taken, ended)
 
     def _advance(self, at: int, taken: int, ended: int) -> int:

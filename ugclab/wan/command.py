@@ -1,6 +1,7 @@
 """Build the pair of commands that does what is meant: preprocess, then generate, shell-quoted and ready to run."""
 
 import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +25,7 @@ class CommandPair(Frozen):
 
     def shell(self) -> str:
         """Both as a shell script: quoted, a flag a line."""
-        return "\n\n".join(_lines(words) for words in (self.preprocess, self.generate)) + "\n"
+        return "\n\n".join(lines(words) for words in (self.preprocess, self.generate)) + "\n"
 
 
 def build(
@@ -44,11 +45,15 @@ def build(
     seed: int | None = None,
     relight: bool = True,
     retarget: bool = False,
+    fps: int = 30,
+    look: bool = True,
 ) -> CommandPair:
     """The pair for a source, an avatar and a checkpoint, fitted to the GPUs.
 
     Paths are taken as seen from the checkout's root. `work` is the folder between the two scripts. With `gpu`, what is
     needed to fit its memory is added; InputError says so where nothing fits, or where GPUs cannot share the work.
+    `fps` is what is preprocessed; the result is written at 30 whatever it is.
+    `look` reads the size and rate of the video where it is there.
     """
     if gpus < 1 or HEADS % gpus:
         raise InputError(f"{gpus} GPUs cannot share {HEADS} heads", hint="use 1, 2, 4, 5, 8, 10, 20 or 40")
@@ -57,10 +62,12 @@ def build(
     if clip_length % 4 != 1 or clip_length <= overlap:
         raise InputError(f"a clip of {clip_length} frames cannot be generated", hint="use 4n+1, such as 77")
     reasons: list[str] = []
-    _look_at_source(Path(video), area, gpus, clip_length, overlap, reasons)
+    if look:
+        _look_at_source(Path(video), area, gpus, clip_length, overlap, reasons)
     preprocess = ["python", PREPROCESS, "--ckpt_path", f"{checkpoint.rstrip('/')}/process_checkpoint"]
     preprocess += ["--video_path", video, "--refer_path", avatar, "--save_path", work]
     preprocess += ["--resolution_area", str(area[0]), str(area[1])]
+    preprocess += ["--fps", str(fps)] if fps != 30 else []
     generate = ["python", GENERATE] if gpus == 1 else ["torchrun", f"--nproc_per_node={gpus}", GENERATE]
     generate += ["--task", ANIMATE, "--ckpt_dir", checkpoint, "--src_root_path", work, "--refert_num", str(overlap)]
     if mode == "replace":
@@ -125,10 +132,10 @@ def _memory_flags(area: tuple[int, int], gpus: int, gpu: Gpu | None, reasons: li
     )
 
 
-def _lines(words: tuple[str, ...]) -> str:
-    """One flag a line, its values beside it."""
-    lines = [[words[0]]]
+def lines(words: Sequence[str], quote: Callable[[str], str] = shlex.quote) -> str:
+    """A command as shell. One flag a line, its values beside it."""
+    rows = [[words[0]]]
     for word in words[1:]:
         starts = word.startswith("--") and not word.startswith("--nproc")
-        lines.append([word]) if starts else lines[-1].append(word)
-    return " \\\n    ".join(shlex.join(line) for line in lines)
+        rows.append([word]) if starts else rows[-1].append(word)
+    return " \\\n    ".join(" ".join(map(quote, row)) for row in rows)

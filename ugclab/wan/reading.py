@@ -36,6 +36,13 @@ def find_commands(text: str, name: str = "") -> list[FoundCommand]:
     return list(readers[kind_of(text, name)](text, name, 1))
 
 
+def commands_of(text: str) -> list[FoundCommand]:
+    """The commands of a text that somebody typed or pasted: as `find_commands`, and flags alone are a command, too."""
+    found = find_commands(text)
+    alone = None if found else recognise(text.split())
+    return [alone] if alone else found
+
+
 def kind_of(text: str, name: str = "") -> Literal["notebook", "markdown", "dockerfile", "python", "shell"]:
     """How a text is read: by its file's name, else by what stands in it."""
     base = PurePosixPath(name).name.lower()

@@ -38,12 +38,17 @@ class FileStatus(Frozen):
     """Of the file that is there, 0 if none is."""
 
 
-def verify(names: Iterable[str], folder: Path, *, catalog: Mapping[str, ModelFile] = CATALOG) -> list[FileStatus]:
+def verify(
+    names: Iterable[str], folder: Path, *, afresh: bool = False, catalog: Mapping[str, ModelFile] = CATALOG
+) -> list[FileStatus]:
     """Compare files with the catalogue.
 
-    A file is hashed once per process, and again when its size or time of modification changes. Raises WeightsError for
-    a name that the catalogue does not have and for a file that cannot be read.
+    A file is hashed once per process, and again when its size or time of modification changes; `afresh` hashes it in
+    any case: a disk that rots changes neither. Raises WeightsError for a name that the catalogue does not have and for
+    a file that cannot be read.
     """
+    if afresh:
+        _known_hash.cache_clear()
     return [_status(file, folder) for file in _look_up(names, catalog)]
 
 

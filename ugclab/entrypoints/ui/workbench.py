@@ -16,13 +16,16 @@ from ugclab.entrypoints.ui import pages, theme
 from ugclab.entrypoints.ui.companion import Companion
 from ugclab.entrypoints.ui.cookies import cookie, is_secure
 from ugclab.entrypoints.ui.desk import Desk
+from ugclab.entrypoints.ui.figures import Figures
 from ugclab.entrypoints.ui.identity import COOKIE_S, Identity
 from ugclab.entrypoints.ui.job_desk import JobDesk
 from ugclab.entrypoints.ui.job_routes import job_routes
+from ugclab.entrypoints.ui.knowledge_routes import knowledge_routes
 from ugclab.entrypoints.ui.login import login_routes
 from ugclab.entrypoints.ui.looking import Looking
 from ugclab.entrypoints.ui.routes import desk_routes
 from ugclab.entrypoints.ui.serving import Serving, wants_page
+from ugclab.entrypoints.ui.shelf import Shelf
 from ugclab.errors import (
     EngineNotFound,
     EngineUnavailable,
@@ -71,6 +74,7 @@ class Workbench:
         self.companion = Companion(self.queue)
         self.identity = Identity(settings)
         self.desk = Desk(self.queue)
+        self.shelf = Shelf(settings)
         self.app = self._routes()
 
     def launch(self, host: str = "", port: int = 0) -> None:
@@ -87,6 +91,7 @@ class Workbench:
         app = FastAPI(lifespan=self._lifespan, docs_url=None, redoc_url=None, openapi_url=None)
         serving = Serving(self.queue.store, self.settings)
         app.include_router(desk_routes(self.desk, Looking(self.desk), serving))
+        app.include_router(knowledge_routes(self.shelf, Figures(self.settings)))
         app.include_router(job_routes(JobDesk(self.queue), serving))
         app.include_router(login_routes(self.identity))
         app.include_router(static_routes())
@@ -135,6 +140,7 @@ class Workbench:
         try:
             yield
         finally:
+            self.shelf.pulls.stop()
             self.companion.stop()
             self.queue.close()
 

@@ -220,8 +220,8 @@ def file_for_folder(command: Command, around: Surroundings) -> Iterator[Finding]
     value = command.value("src_root_path")
     if not command.animates or not isinstance(value, str):
         return
-    suffix = PurePosixPath(value).suffix.lower()
-    if suffix in {".mp4", ".mov", ".mkv", ".avi", ".webm", ".png", ".jpg", ".jpeg"} or (around.base / value).is_file():
+    suffix, path = PurePosixPath(value).suffix.lower(), command.path("src_root_path", around.base)
+    if suffix in {".mp4", ".mov", ".mkv", ".avi", ".webm", ".png", ".jpg", ".jpeg"} or (path and path.is_file()):
         folder = str(PurePosixPath(value).parent)
         yield Finding(
             what=f"--src_root_path {value} is a file: '{value}/src_pose.mp4' cannot be read, after the load",

@@ -18,10 +18,13 @@ ANIMATE_FLAGS = ("src_root_path", "replace_flag", "use_relighting_lora", "refert
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a command is checked in. Files are looked at where they exist; `here` says they must."""
+    """What a command is checked in. Files are looked at where they exist; `here` says they must.
+
+    Without a `base` no file is looked at: for a command that somebody else has sent.
+    """
 
     contract: Contract
-    base: Path
+    base: Path | None
     here: bool = False
     environment: Environment | None = None
     gpu: Gpu | None = None
@@ -88,10 +91,10 @@ class Command:
         """Whether a switch is certainly not set."""
         return self.decided(name) and self.arguments.values.get(name) is False
 
-    def path(self, name: str, base: Path) -> Path | None:
-        """A path among the flags, from the folder the command runs in; None where absent or not decided."""
+    def path(self, name: str, base: Path | None) -> Path | None:
+        """A path among the flags, from the folder the command runs in; None where absent, not decided or unseen."""
         value = self.value(name)
-        return base / Path(value).expanduser() if isinstance(value, str) and value else None
+        return base / Path(value).expanduser() if base is not None and isinstance(value, str) and value else None
 
 
 Find = Callable[[Command, Surroundings], Iterator[Finding]]
