@@ -35,7 +35,7 @@ COMMANDS = (
         *(f"jobs {word}" for word in ("list", "show", "watch", "cancel", "retry", "fetch", "delete", "purge")),
     ),
     *("store", "store ls", "store rm", "store url"),
-    *("bench", "bench run", "bench compare", "bench scenarios", "bench estimate", "bench fit"),
+    *("bench", "bench run", "bench compare", "bench scenarios", "bench estimate", "bench fit", "bench calibrate"),
 )
 PARTS = {
     "README.md": ("engines", "figures"),
