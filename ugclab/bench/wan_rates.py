@@ -210,7 +210,7 @@ def constants(runs: Sequence[Run], scale: Scale) -> dict[str, Constant]:
     try:
         linear, attention = rates_of([(w, run.whole_s) for w, run in zip(works, forwards, strict=True)])
     except InputError as error:
-        raise EngineError(str(error), hint="measure again, on an idle machine") from error
+        raise EngineError(error.message, hint="measure again, on an idle machine") from error
     span = f"{min(counts)} to {max(counts)} tokens"
     source = f"random weights in bf16, diffusers: {scale.layers} of {BLOCKS} blocks, {span}"
     parts = []

@@ -87,7 +87,7 @@ def calibrate(
             except EngineUnavailable as error:
                 if only is PartName.WAN or device is DeviceName.CUDA:
                     raise
-                left_out = f"Wan is left out: {error}; {error.hint}"
+                left_out = f"Wan is left out: {error}"
         if only is not PartName.WAN:
             made.append(making.calibrate_mesh(settings, rounds=rounds, on_progress=bar, cancelled=interrupt.cancelled))
     paths = [making.keep(calibration, folder) for calibration in made]
