@@ -215,11 +215,14 @@ def test_a_toy_model_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     for run in (small, large):
         assert run.layers == 4
         assert run.seconds < run.whole_s < run.seconds * BLOCKS / 4
+    monkeypatch.setattr(wan_rates, "_time_vae", lambda *_: vae)
+    monkeypatch.setattr(wan_rates, "_transformer", lambda *_: None)
     with pytest.raises(InputError, match="0 s do not suffice") as raised:
         wan_rates.measure("cpu", TOY, limit_s=0)
     assert "--scale" in raised.value.hint
     with pytest.raises(Cancelled):
         wan_rates.measure("cpu", TOY, cancelled=lambda: True)
+    monkeypatch.setattr(wan_rates, "measure", lambda *_, **__: runs)
     monkeypatch.setattr(wan_rates, "constants", lambda runs, scale: {})  # a toy's times are no rates
     made = calibrate_wan("cpu", TOY)
     assert made.kind == "cpu"
