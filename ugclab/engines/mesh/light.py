@@ -65,7 +65,6 @@ class SceneLight:
     def meet(
         self,
         picture: Picture,
-        rectangle: tuple[int, int, int, int],
         to_grid: Floats,
         looks: Floats,
         weights: Floats,
@@ -75,24 +74,26 @@ class SceneLight:
     ) -> None:
         """Bring all of it up to date with a frame.
 
-        `rectangle` holds the face (left, top, width, height); `looks` (GRID) says where the texture looks, `weights`
-        (GRID, 4) are its masks there, `covered` where the mesh is, `soft` is the texture without detail, in YUV;
-        `brows` are the outlines (n, 2) of the wearer's own, on the grid.
+        `looks` (GRID) says where the texture looks, `weights` (GRID, 4) are its masks there, `covered` where the mesh
+        is, `soft` is the texture without detail, in YUV; `brows` are the outlines (n, 2) of the wearer's own, on the
+        grid.
         """
-        self._level = self._running_level(picture, rectangle)
+        self._level = self._running_level(picture, to_grid, weights[..., 2] * covered)
         if self._count % LIGHT_EVERY == 0:
             self._look(picture, to_grid, looks, weights, covered, soft, brows)
         self._count += 1
 
-    def _running_level(self, picture: Picture, rect: tuple[int, int, int, int]) -> float:
-        """The face's brightness in one number: the mean luma above black of its upper middle, in 8-bit codes.
+    def _running_level(self, picture: Picture, to_grid: Floats, skin: Floats) -> float:
+        """The face's brightness in one number: the mean luma above black of its skin, in 8-bit codes.
 
         Small changes are a moving face and noise, and are averaged; a large one is a lamp, and is followed at once.
         """
-        left, top, width, height = rect
-        inner = picture.y[top + height // 6 : top + 2 * height // 3 : 3, left + width // 5 : left + 4 * width // 5 : 3]
+        shrink = np.float32(LIGHT_GRID[0] / GRID[0])
+        luma = cv2.warpAffine(picture.y, to_grid * shrink, LIGHT_GRID, borderMode=cv2.BORDER_REPLICATE)
+        weight = cv2.resize(skin, LIGHT_GRID)
+        mean = float(np.vdot(weight, luma.astype(np.float32))) / max(float(weight.sum()), 1e-3)
         scale = 1 << (picture.colour.bit_depth - 8)
-        level = max(float(inner.mean()) / scale - (0.0 if picture.colour.full_range else 16.0), 4.0)
+        level = max(mean / scale - (0.0 if picture.colour.full_range else 16.0), 4.0)
         if self._count:
             share = min(max(abs(level / self._level - 1) / LAMP, LEVEL_MEMORY), 1.0)
             level = self._level + share * (level - self._level)
