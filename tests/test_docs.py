@@ -36,7 +36,7 @@ COMMANDS = (
     ),
     *("app", "account"),
     *("store", "store ls", "store rm", "store url"),
-    *("bench", "bench run", "bench compare", "bench scenarios", "bench estimate", "bench fit"),
+    *("bench", "bench run", "bench compare", "bench scenarios", "bench estimate", "bench fit", "bench calibrate"),
 )
 PARTS = {
     "README.md": ("engines", "figures"),
