@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from tests.engines.tint import Tint
-from tests.engines.wan.standin import furnish
+from tests.engines.wan import standin, tiny
 from tests.face_clips import face_box, face_patch, number_of
 from ugclab.engines import registry
 from ugclab.engines.base import Analysis, FaceEngine, Image, Monitor, SegmentContext, Source
 from ugclab.engines.wan_cli.engine import WanCli
+from ugclab.engines.wan_diffusers.engine import WanDiffusers
 from ugclab.errors import AvatarError, Cancelled, UgclabError
 from ugclab.media.frames import Frame, read_frames
 from ugclab.media.probe import probe
@@ -28,7 +29,10 @@ from ugclab.settings import Settings
 from ugclab.weights import hub
 
 ENGINES = {engine.info.name: engine for engine in (*registry.catalogue(), Tint)}
-STANDINS = {"wan-cli with a stand-in": (WanCli, furnish)}
+STANDINS = {
+    "wan-cli with a stand-in": (WanCli, lambda folder, settings, patch: standin.furnish(folder, settings)),
+    "wan-diffusers, tiny": (WanDiffusers, tiny.furnish),
+}
 """Engines that need what no test machine has, and what furnishes them with something of the same form."""
 FIRST, SECOND = TimeRange(start=Fraction(0), end=Fraction(1)), TimeRange(start=Fraction(6, 5), end=Fraction(2))
 PAUSE = range(20, 30)  # frames of the clip without a face, of which the first range holds five
@@ -58,16 +62,24 @@ class Bench:
         return list(self.engine.swap(self.context(part, name, **changes), iter(self.read(part))))
 
 
+@pytest.fixture(scope="module")
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
 @pytest.fixture(
     scope="module",
     params=[*sorted(ENGINES), *(pytest.param(name, marks=pytest.mark.slow) for name in sorted(STANDINS))],
 )
-def bench(request: pytest.FixtureRequest, clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def bench(
+    request: pytest.FixtureRequest, clip: Path, tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch
+) -> Bench:
     folder = tmp_path_factory.mktemp("engine")
     settings = Settings()
     if request.param in STANDINS:
         kind, furnished = STANDINS[request.param]
-        settings = furnished(folder, settings)
+        settings = furnished(folder, settings, patch)
     else:
         kind = ENGINES[request.param]
     state = registry.availability(kind, settings)

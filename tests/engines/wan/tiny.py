@@ -3,6 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from ugclab.engines.wan_cli.place import AREAS
+from ugclab.settings import Settings
+
 PARTS = ("image_encoder", "image_processor", "scheduler", "text_encoder", "tokenizer", "transformer", "vae")
 
 
@@ -85,3 +90,21 @@ def lora(folder: Path, *, prefix: str = "base_model.model.", rank: int = 2, bloc
     path = folder / "relighting_lora.ckpt"
     torch.save(state, path)
     return path
+
+
+def furnish(folder: Path, settings: Settings, patch: pytest.MonkeyPatch, **changes: object) -> Settings:
+    """Settings under which wan-diffusers is ready, on the CPU, with canvases of about 96 x 96 px."""
+    pytest.importorskip("diffusers", reason="wan-diffusers needs the extra 'animate'")
+    patch.setitem(AREAS, "512x512", (96, 96))
+    (folder / "official").mkdir(parents=True)
+    lora(folder / "official")
+    return settings.model_copy(
+        update={
+            "wan_diffusers": save_tiny(folder / "tiny"),
+            "wan_ckpt": folder / "official",
+            "wan_cpu": True,
+            "wan_steps": 2,
+            "wan_area": "512x512",
+            **changes,
+        }
+    )

@@ -43,7 +43,7 @@ class WanDiffusers:
         commercial_use="unknown",
         weights=WEIGHTS,
         extra="animate",
-        vram_gb={"832x480, as it is": 44.0, "832x480, fp8": 27.0, "832x480, group offload": 12.0},
+        vram_gb={"832x480": 44.0, "832x480, fp8": 27.0, "832x480, group offload": 13.3},
     )
 
     @classmethod

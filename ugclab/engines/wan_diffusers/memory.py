@@ -37,7 +37,8 @@ def weight_bytes(transformer: "torch.nn.Module", strategy: Strategy, item_bytes:
     byte, but for those the model or diffusers spare by name; group offload holds BLOCKS_HELD blocks and what is
     outside them.
     """
-    from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN, SUPPORTED_PYTORCH_LAYERS
+    from diffusers.hooks._common import _GO_LC_SUPPORTED_PYTORCH_LAYERS as CASTABLE
+    from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 
     if strategy is Strategy.GROUP:
         blocks = _block_bytes(transformer, item_bytes)
@@ -49,7 +50,7 @@ def weight_bytes(transformer: "torch.nn.Module", strategy: Strategy, item_bytes:
     spared = (*DEFAULT_SKIP_MODULES_PATTERN, *_skip_patterns(transformer))
     for name, module in transformer.named_modules():
         within = any(re.search(pattern, name) for pattern in spared)
-        if isinstance(module, SUPPORTED_PYTORCH_LAYERS) and not within:
+        if isinstance(module, CASTABLE) and not within:
             total -= sum(p.numel() for p in module.parameters(recurse=False)) * (item_bytes - 1)
     return total
 
