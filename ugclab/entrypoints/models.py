@@ -1,13 +1,20 @@
 """`ugclab models`: model files listed, fetched, checked."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import typer
 
 from ugclab.entrypoints import options, terminal
 from ugclab.entrypoints.terminal import print_json
 from ugclab.errors import Cancelled, WeightsCorrupt
 
-WAN = "wan2.2-animate"
-"""Not one file of the catalogue but a checkpoint of its own: what replacement needs of it, about 53.7 GiB."""
+if TYPE_CHECKING:
+    from ugclab.settings import Settings
+
+CHECKPOINTS = {"wan2.2-animate": "wan-cli", "wan2.2-animate-diffusers": "wan-diffusers"}
+"""Checkpoints of their own, no files of the catalogue, and the engine each is for: what replacement needs of the
+official one, about 53.7 GiB, and the whole of the other form, 82 GB."""
 
 app = typer.Typer(no_args_is_help=True, help="Model files: list, fetch, check.")
 
@@ -32,7 +39,10 @@ def list_models(as_json: options.Json = False) -> None:
 
 @app.command(name="pull")
 def pull_models(names: options.Names = None, quiet: options.Quiet = False) -> None:
-    """Fetch what is missing and check it; wan2.2-animate is the checkpoint (about 54 GiB)."""
+    """Fetch what is missing and check it.
+
+    wan2.2-animate is the checkpoint of wan-cli (about 54 GiB), wan2.2-animate-diffusers that of wan-diffusers (82 GB).
+    """
     from ugclab.pipeline.steps import Progress
     from ugclab.settings import Settings
     from ugclab.weights.hub import ensure
@@ -47,22 +57,20 @@ def pull_models(names: options.Names = None, quiet: options.Quiet = False) -> No
                 raise Cancelled("cancelled")
             bar(Progress("fetch", None, done, total))
 
-        if names and WAN in names:
-            from ugclab.wan.pull import pull_wan_animate
-
-            pull_wan_animate(settings.weights_dir / WAN, offline=settings.offline, progress=report)
-            names = [name for name in names if name != WAN]
-            if not names:
-                return
+        checkpoints, files = _meant(names)
+        for name in checkpoints:
+            if not quiet:
+                typer.echo(f"{name}: {_licence(name)}", err=True)
+            _pull_checkpoint(name, settings, report)
         paths = ensure(
-            _model_names(names),
+            files,
             settings.weights_dir,
             offline=settings.offline,
             mirror=settings.weights_mirror,
             on_progress=report,
             on_warning=lambda message: typer.echo(f"warning: {message}", err=True),
         )
-    if not quiet:
+    if not quiet and files:
         typer.echo(f"{len(paths)} model files are whole in {settings.weights_dir}")
 
 
@@ -72,23 +80,66 @@ def verify_models(names: options.Names = None, as_json: options.Json = False) ->
     from ugclab.settings import Settings
     from ugclab.weights.hub import verify
 
-    states = verify(_model_names(names), Settings().weights_dir)
+    settings = Settings()
+    checkpoints, files = _meant(names)
+    found = {name: _checkpoint_fault(name, settings) for name in checkpoints}
+    states = [(s.name, str(s.state)) for s in verify(files, settings.weights_dir)]
+    states += [(name, fault or "ok") for name, fault in found.items()]
     if as_json:
-        print_json([s.model_dump(mode="json") for s in states])
+        print_json([{"name": name, "state": state} for name, state in states])
     else:
-        terminal.table(("file", "state"), [(s.name, s.state) for s in states])
-    if wrong := [s.name for s in states if s.state != "ok"]:
+        terminal.table(("file", "state"), states)
+    if wrong := [name for name, state in states if state != "ok"]:
         raise WeightsCorrupt(f"not whole: {', '.join(wrong)}", hint="fetch them: ugclab models pull")
 
 
-def _model_names(names: list[str] | None) -> list[str]:
-    """Files by name, files of engines by the engine's name, or all files that engines use."""
+def _licence(checkpoint: str) -> str:
+    """What its publisher says, with what lies in it under another licence."""
+    from ugclab.engines.registry import find
+
+    return f"licence of the weights: {find(CHECKPOINTS[checkpoint]).info.licences.weights}"
+
+
+def _pull_checkpoint(name: str, settings: "Settings", report: Callable[[str, int, int], None]) -> None:
+    if name == "wan2.2-animate":
+        from ugclab.wan.pull import pull_wan_animate
+
+        pull_wan_animate(settings.wan_checkpoint, offline=settings.offline, progress=report)
+    else:
+        from ugclab.wan.diffusers_form import pull_diffusers_form
+
+        pull_diffusers_form(settings.wan_diffusers_folder, offline=settings.offline, progress=report)
+
+
+def _checkpoint_fault(name: str, settings: "Settings") -> str:
+    """The first thing that is wrong with a checkpoint; empty where nothing is."""
+    from ugclab.wan.checkpoint import verify
+    from ugclab.wan.diffusers_form import faults
+
+    if name == "wan2.2-animate-diffusers":
+        return next(faults(settings.wan_diffusers_folder), "")
+    if not settings.wan_checkpoint.is_dir():
+        return f"{settings.wan_checkpoint} is not there"
+    return next((p.what for p in verify(settings.wan_checkpoint).problems if p.severity == "error"), "")
+
+
+def _meant(names: list[str] | None) -> tuple[list[str], list[str]]:
+    """Checkpoints and files of the catalogue: by their names, by an engine's name, or all files that engines use."""
+    from ugclab.engines.registry import find
     from ugclab.weights.catalog import CATALOG
 
     if not names:
-        return [name for name, file in CATALOG.items() if file.used_by]
+        return [], [name for name, file in CATALOG.items() if file.used_by]
+    of_engine = {engine: name for name, engine in CHECKPOINTS.items()}
     users = {user for file in CATALOG.values() for user in file.used_by}
-    wanted: list[str] = []
+    checkpoints: list[str] = []
+    files: list[str] = []
     for name in names:
-        wanted += [n for n, f in CATALOG.items() if name in f.used_by] if name in users else [name]
-    return wanted
+        if name in CHECKPOINTS:
+            checkpoints.append(name)
+        elif name in of_engine:
+            checkpoints.append(of_engine[name])
+            files += find(name).info.weights
+        else:
+            files += [n for n, f in CATALOG.items() if name in f.used_by] if name in users else [name]
+    return checkpoints, files

@@ -36,8 +36,9 @@ def composed(
     at_head = {sight.pts: sight for sight in found}
     starts = sorted(sampling.clip_starts())
     pictures = retimed(made, sampling, (sight.time for sight in found))
-    clip = -1
-    for frame in frames:
+    clip, total = -1, max(round(segment.range.duration * segment.source.info.frame_rate), 1)
+    for count, frame in enumerate(frames, 1):
+        segment.monitor.step(min(count, total), total)
         sight = at_head.get(frame.pts)
         if sight is not None:
             picture = next(pictures)

@@ -22,9 +22,8 @@ from ugclab.schema.engine import EngineInfo, Licences
 from ugclab.schema.job import ReplaceMode, SwapOptions
 from ugclab.schema.media import TimeRange
 from ugclab.settings import Settings
+from ugclab.wan.diffusers_form import faults
 
-PARTS = ("model_index.json", "transformer/config.json", "vae/config.json", "image_encoder/config.json")
-"""Files without which a folder is no checkpoint in diffusers' form."""
 FEW_STEPS = 10
 """Fewer without a distilled LoRA are undersampled (T17)."""
 
@@ -50,10 +49,10 @@ class WanDiffusers:
     def lacking(cls, settings: Settings) -> Lack | None:
         """What is missing here: the checkpoint, LoRAs, a GPU."""
         folder = settings.wan_diffusers_folder
-        missing = [part for part in PARTS if not (folder / part).is_file()]
-        if missing:
+        fault = next(faults(folder), None)
+        if fault is not None:
             return Lack(
-                reason=f"the checkpoint in diffusers' form is not whole in {folder}: {missing[0]} is missing",
+                reason=f"the checkpoint in diffusers' form is not whole in {folder}: {fault}",
                 hint="ugclab models pull wan2.2-animate-diffusers fetches it (82 GB), or set UGCLAB_WAN_DIFFUSERS",
             )
         for path, way in (
