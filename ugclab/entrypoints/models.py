@@ -1,5 +1,8 @@
 """`ugclab models`: model files listed, fetched, checked."""
 
+import sys
+from pathlib import Path
+
 import typer
 
 from ugclab.entrypoints import options, terminal
@@ -31,13 +34,21 @@ def list_models(as_json: options.Json = False) -> None:
 
 
 @app.command(name="pull")
-def pull_models(names: options.Names = None, quiet: options.Quiet = False) -> None:
-    """Fetch what is missing and check it; wan2.2-animate is the checkpoint (about 54 GiB)."""
+def pull_models(
+    names: options.Names = None, accept_licence: options.AcceptLicence = False, quiet: options.Quiet = False
+) -> None:
+    """Fetch what is missing and check it; wan2.2-animate is the checkpoint (about 54 GiB).
+
+    Files whose licence must be accepted are only fetched by name.
+    """
     from ugclab.pipeline.steps import Progress
     from ugclab.settings import Settings
-    from ugclab.weights.hub import ensure
+    from ugclab.weights.hub import budget_for, ensure
 
     settings = Settings()
+    single = [name for name in names or () if name != WAN]
+    files = [] if names and not single else _model_names(single)
+    accepted = accept_licence or _accepts(files, settings.weights_dir)
     from ugclab.entrypoints.progress import interruptible
 
     with interruptible(quiet=quiet) as (interrupt, bar):
@@ -51,18 +62,17 @@ def pull_models(names: options.Names = None, quiet: options.Quiet = False) -> No
             from ugclab.wan.pull import pull_wan_animate
 
             pull_wan_animate(settings.weights_dir / WAN, offline=settings.offline, progress=report)
-            names = [name for name in names if name != WAN]
-            if not names:
-                return
         paths = ensure(
-            _model_names(names),
+            files,
             settings.weights_dir,
             offline=settings.offline,
+            accepted=accepted,
+            budget_s=budget_for(files),
             mirror=settings.weights_mirror,
             on_progress=report,
             on_warning=lambda message: typer.echo(f"warning: {message}", err=True),
         )
-    if not quiet:
+    if paths and not quiet:
         typer.echo(f"{len(paths)} model files are whole in {settings.weights_dir}")
 
 
@@ -81,12 +91,28 @@ def verify_models(names: options.Names = None, as_json: options.Json = False) ->
         raise WeightsCorrupt(f"not whole: {', '.join(wrong)}", hint="fetch them: ugclab models pull")
 
 
+def _accepts(names: list[str], folder: Path) -> bool:
+    """Show what must be accepted and ask, where somebody sits at a terminal; elsewhere it is for `ensure` to refuse."""
+    from ugclab.weights.hub import unaccepted
+
+    bound = unaccepted(names, folder)
+    if not bound or not _at_a_terminal():
+        return False
+    for terms in dict.fromkeys(file.terms for file in bound):
+        typer.echo(f"{', '.join(file.name for file in bound if file.terms == terms)}:\n{terms}", err=True)
+    return typer.confirm("Do you accept that?", default=False, err=True)
+
+
+def _at_a_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def _model_names(names: list[str] | None) -> list[str]:
-    """Files by name, files of engines by the engine's name, or all files that engines use."""
+    """Files by name, files of engines by the engine's name, or all files that engines use and nobody need agree to."""
     from ugclab.weights.catalog import CATALOG
 
     if not names:
-        return [name for name, file in CATALOG.items() if file.used_by]
+        return [name for name, file in CATALOG.items() if file.used_by and not file.terms]
     users = {user for file in CATALOG.values() for user in file.used_by}
     wanted: list[str] = []
     for name in names:
