@@ -98,5 +98,5 @@ $(VENV)/.ui: $(VENV)/.python pyproject.toml constraints/app.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml constraints/dev.txt
-	$(PIP) --constraint constraints/dev.txt --editable '.[dev,ui,sample,bench,quality,wan,notebooks]'
+	$(PIP) --constraint constraints/dev.txt --editable '.[dev,ui,sample,bench,quality,wan,inswapper,notebooks]'
 	@touch $@

@@ -17,6 +17,7 @@ from tests.engines.tint import Tint
 from tests.face_clips import face_box, face_patch, number_of
 from ugclab.engines import registry
 from ugclab.engines.base import Analysis, FaceEngine, Image, Monitor, SegmentContext, Source
+from ugclab.engines.inswapper.engine import InSwapper
 from ugclab.errors import AvatarError, Cancelled, UgclabError
 from ugclab.media.frames import Frame, read_frames
 from ugclab.media.probe import probe
@@ -25,7 +26,8 @@ from ugclab.schema.media import TimeRange
 from ugclab.settings import Settings
 from ugclab.weights import hub
 
-ENGINES = {engine.info.name: engine for engine in (*registry.catalogue(), Tint)}
+TINY = "inswapper with tiny networks"
+ENGINES = {engine.info.name: engine for engine in (*registry.catalogue(), Tint)} | {TINY: InSwapper}
 FIRST, SECOND = TimeRange(start=Fraction(0), end=Fraction(1)), TimeRange(start=Fraction(6, 5), end=Fraction(2))
 PAUSE = range(20, 30)  # frames of the clip without a face, of which the first range holds five
 OPTIONS = SwapOptions(seed=7)
@@ -54,20 +56,30 @@ class Bench:
         return list(self.engine.swap(self.context(part, name, **changes), iter(self.read(part))))
 
 
+def real(kind: registry.Engine) -> Path:
+    """The folder of the engine's model files, fetched if they may be. Raises UgclabError."""
+    settings = Settings()
+    registry.require(kind, settings)
+    hub.ensure(kind.info.weights, settings.weights_dir, offline=settings.offline)
+    return settings.weights_dir
+
+
+def tiny(folder: Path) -> Path:
+    """A folder of model files made by the tests; skips where what makes them is not installed."""
+    from tests.engines.inswapper.networks import stand_in
+
+    return stand_in(folder)
+
+
 @pytest.fixture(scope="module", params=sorted(ENGINES))
 def bench(request: pytest.FixtureRequest, clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    kind = ENGINES[request.param]
-    settings = Settings()
-    state = registry.availability(kind, settings)
-    if not state.ready:
-        pytest.skip(f"{state.reason}. {state.hint}")
-    try:
-        hub.ensure(kind.info.weights, settings.weights_dir, offline=settings.offline)
-    except UgclabError as error:
-        pytest.skip(f"{kind.info.name}: {error}")
-    engine = kind()
-    engine.setup(settings.weights_dir)
     folder = tmp_path_factory.mktemp(request.param)
+    engine = ENGINES[request.param]()
+    try:
+        weights = tiny(folder / "weights") if request.param == TINY else real(type(engine))
+    except UgclabError as error:
+        pytest.skip(f"{request.param}: {error}")
+    engine.setup(weights)
     source = Source(clip, probe(clip))
     (folder / "analysis").mkdir()
     picture = face_patch(256)
