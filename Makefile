@@ -26,7 +26,7 @@ test: $(VENV)/.dev models ## the quick tests
 	$(PYTEST) -m "not slow and not gpu and not network" -rs
 
 .PHONY: test-heavy
-test-heavy: $(VENV)/.dev models rclone ## the slow tests, and those that need a GPU where there is one
+test-heavy: $(VENV)/.heavy models rclone ## the slow tests, and those that need a GPU where there is one
 	$(PYTEST) -m "slow or gpu" -rs
 
 .PHONY: check
@@ -99,4 +99,10 @@ $(VENV)/.ui: $(VENV)/.python pyproject.toml constraints/app.txt
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml constraints/dev.txt
 	$(PIP) --constraint constraints/dev.txt --editable '.[dev,ui,sample,bench,quality,wan,inswapper,notebooks]'
+	@touch $@
+
+# torch and diffusers, for counting and timing Wan's work. PyPI's torch for Linux brings CUDA along, gigabytes of it: where
+# there is no GPU, PIP_EXTRA_INDEX_URL with PyTorch's index of CPU builds spares that.
+$(VENV)/.heavy: $(VENV)/.dev
+	$(PIP) --constraint constraints/dev.txt --editable '.[calibrate]'
 	@touch $@

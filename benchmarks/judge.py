@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import signals
+from benchmarks import calibrate, signals
 from benchmarks.oracles import Oracles
 from benchmarks.scores import QualityScores, Sample, score
 from ugclab.engines.mesh.detector import Detector
@@ -170,6 +170,8 @@ class Judge:
         if embed:
             one, two = (self._oracles.embed(view, shape) for (view, _), shape in zip(views, shapes, strict=True))
             sample.embeddings = one, two
+            first_answers, second_answers = (calibrate.answers(self._landmarker, *view) for view in views)
+            sample.answers = first_answers, second_answers
         return sample, (views[0][0], views[1][0])
 
 

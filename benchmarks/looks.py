@@ -178,9 +178,8 @@ def main() -> None:
     for name in arguments.only:
         report[name] = benches[name]()
         print(name, json.dumps(report[name], indent=2), file=sys.stderr)
-    print(json.dumps(report, indent=2))
-    if arguments.results:
-        arguments.results.write_text(json.dumps(report, indent=2) + "\n")
+        if arguments.results:
+            arguments.results.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

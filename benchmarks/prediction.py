@@ -36,7 +36,6 @@ MODELLED = "the effective rates of ugclab/wan/data/gpus.json, parted so that bot
 FA3 = "FlashAttention-3, arXiv 2407.08608: up to 740 TFLOP/s at 16 bits on an H100"
 FITTED = "fitted to the rows marked 'fit' of benchmarks/published.json"
 SLOW_5090 = "the two published runs on a 5090 took about 1.5 times as long as rates of this origin say"
-MPX = (1280 * 720 / 1e6, 1920 * 1080 / 1e6)
 COLUMNS = (
     ("480p", 30, 20, "bf16"),
     ("480p", 30, 4, "fp8"),
@@ -212,7 +211,7 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def calibrations() -> dict[str, Calibration]:
-    """The packaged files of GPUs and of "any", by file name."""
+    """The packaged files of GPUs and of "any", by file name; that of a CPU is made by ugclab bench calibrate."""
     constants = fit([row for row in published()["rows"] if row["use"] == "fit"], known())
     constants["any"] |= everywhere()
     made = {}
@@ -220,31 +219,7 @@ def calibrations() -> dict[str, Calibration]:
         kind = "any" if device == "any" else "gpu"
         name = device.lower().replace(" ", "-")
         made[f"{name}.json"] = Calibration(device=device, kind=kind, constants=dict(sorted(values.items())))
-    return made | {"cpu.json": mesh()}
-
-
-def mesh() -> Calibration:
-    """The embedded engine on the machine of results/swap.json: a stage's time a frame, and by million px."""
-    result = json.loads((HERE / "results/swap.json").read_text())
-    low, high = result["costs"]
-    runs = [run for run in result["runs"] if run["store"] == "cold"]
-    parts = ("probe_s", "analyse_s", "swap_s", "stitch_s")
-    longest = max(runs, key=lambda run: run["swapped_frames"])
-    values = {"mesh.start_s": float(np.median([run["wall_s"] - sum(run[p] for p in parts) for run in runs]))}
-    for stage in ("analyse", "swap"):  # seconds a frame at 720p from the longest run, the slope from both sizes
-        frame_s = longest[f"{stage}_s"] / longest["swapped_frames"]
-        slope = frame_s * (low[f"{stage}_fps"] / high[f"{stage}_fps"] - 1) / (MPX[1] - MPX[0])
-        base = max(frame_s - slope * MPX[0], 0.02 * frame_s)  # two sizes apart in noise can mean less than nothing
-        values |= {f"mesh.{stage}_s": base, f"mesh.{stage}_mpx_s": (frame_s - base) / MPX[0]}
-    values |= {"stitch.start_s": 0.25, "stitch.media_s": 0.0012}  # of the same runs, a line through their stitching
-    constants = {
-        name: Constant(value=float(f"{v:.4g}"), unit="s", provenance="measured", source="benchmarks/results/swap.json")
-        for name, v in values.items()
-    }
-    machine = {key: str(value) for key, value in result["machine"].items()}
-    return Calibration(
-        device=machine["cpu"], kind="cpu", measured_at=result["date"], environment=machine, constants=constants
-    )
+    return made
 
 
 def everywhere() -> dict[str, Constant]:

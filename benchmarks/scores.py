@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import signals
+from benchmarks import calibrate, signals
 from benchmarks.oracles import SAME_PERSON
 from ugclab.engines.mesh.sampling import Floats
 
@@ -41,8 +41,11 @@ class QualityScores:
     """The same by dlib's 68 points."""
     eyes_68: float | None
     mouth_amplitude: float | None
-    """Deviation of the opening over the source's, by our mesh."""
+    """Deviation of the opening over the source's, by our mesh, whose scale differs from face to face."""
     eyes_amplitude: float | None
+    mouth_amplitude_scaled: float | None
+    """The same in units of what the mesh reads of a known movement on each of the two faces (`calibrate`)."""
+    eyes_amplitude_scaled: float | None
     mouth_amplitude_68: float | None
     eyes_amplitude_68: float | None
     jitter: float | None
@@ -77,6 +80,7 @@ class Sample:
     outside: tuple[float, float, int]
     """(equal samples, sum of squared differences, samples) outside the face."""
     embeddings: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    answers: tuple[calibrate.Answers, calibrate.Answers] | None = None
 
 
 def score(
@@ -108,6 +112,11 @@ def score(
         series(m, "meshes") for m in (signals.mouth_opening, signals.eye_opening, signals.brow_height)
     )
     mouth_68, eyes_68 = (series(m, "points") for m in (signals.mouth_opening_68, signals.eye_opening_68))
+    asked = [i for i, sample in enumerate(samples) if sample.answers is not None]
+    answers = np.array([samples[i].answers for i in asked]).reshape(len(asked), 2, 2)
+    eyes_scaled, mouth_scaled = (
+        calibrate.amplitude(*both, both[0][asked], answers[..., i]) for i, both in enumerate((eyes, mouth))
+    )
     numbers = np.array([sample.number for sample in samples])
     moved = [signals.displacement(*sample.meshes) for sample in samples]
     shaking = [signals.jitter(np.array([s.meshes[side] for s in samples]), numbers) for side in (0, 1)]
@@ -131,6 +140,8 @@ def score(
         eyes_68=signals.correlation(*eyes_68),
         mouth_amplitude=signals.amplitude(*mouth),
         eyes_amplitude=signals.amplitude(*eyes),
+        mouth_amplitude_scaled=mouth_scaled,
+        eyes_amplitude_scaled=eyes_scaled,
         mouth_amplitude_68=signals.amplitude(*mouth_68),
         eyes_amplitude_68=signals.amplitude(*eyes_68),
         jitter=ratio((shaking[0], shaking[1])),

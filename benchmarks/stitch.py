@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import date
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import imageio_ffmpeg
 import numpy as np
 
 from ugclab.bench.process import run_measured
+from ugclab.media.bridges import made_bridges, read_segment
 from ugclab.media.encode import encode_segment
 from ugclab.media.frames import Frame, read_frames, stage
 from ugclab.media.modes import plan_stitch
@@ -36,8 +38,13 @@ from ugclab.schema.job import StitchMode
 from ugclab.schema.media import TimeRange
 from ugclab.schema.plan import Action, Segment, SegmentPlan
 
-FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 ENCODER = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18")
+
+
+@cache
+def ffmpeg() -> str:
+    """The peer's program. Looked up only where it is run: finding it starts it, which is none of our job's cost."""
+    return imageio_ffmpeg.get_ffmpeg_exe()
 
 
 def plan() -> SegmentPlan:
@@ -52,7 +59,8 @@ def plan() -> SegmentPlan:
 def make_source(path: Path, seconds: int, gop: int) -> None:
     """Moving test pictures with grain, so that they cost about as much as camera footage (5 Mbit/s)."""
     subprocess.run(
-        [FFMPEG, "-v", "error", "-y", "-f", "lavfi", "-i", f"testsrc2=s=1280x720:r=30:d={seconds},noise=alls=4:allf=t",
+        [ffmpeg(), "-v", "error", "-y",
+         "-f", "lavfi", "-i", f"testsrc2=s=1280x720:r=30:d={seconds},noise=alls=4:allf=t",
          "-f", "lavfi", "-i", f"sine=440:d={seconds}:r=48000", "-c:v", "libx264", "-preset", "medium", "-crf", "23",
          "-pix_fmt", "yuv420p", "-g", str(gop), "-sc_threshold", "0", "-c:a", "aac", "-shortest", str(path)],
         check=True,
@@ -66,9 +74,10 @@ def run_ours(mode: StitchMode, source: Path, folder: Path) -> dict[str, Any]:
     files = {}
     for segment in plan().swaps:
         files[segment.index] = folder / f"{mode}-{segment.index}.mp4"
-        frames: Iterator[Frame] = stage(read_frames(source, info, segment.range), name="decode")
+        frames: Iterator[Frame] = stage(read_segment(stitch_plan, segment.index, folder), name="decode")
         encode_segment(frames, stitch_plan.target, files[segment.index])
-    result = stitch(stitch_plan, files, folder / f"{mode}.mp4", engine="identity")
+    bridges = made_bridges(stitch_plan, [folder])
+    result = stitch(stitch_plan, files, folder / f"{mode}.mp4", bridges=bridges, engine="identity")
     written = int(next(line for line in Path("/proc/self/io").read_text().splitlines() if "wchar" in line).split()[1])
     return {
         "exact_frames": result.exact_frames,
@@ -166,7 +175,7 @@ def main() -> None:
 def bench(source: Path, folder: Path, *, short: bool) -> dict[str, Any]:
     ours = [sys.executable, "-m", "benchmarks.stitch", "--one"]
     plain = measured(
-        [FFMPEG, "-v", "error", "-y", "-i", str(source), *ENCODER, "-c:a", "copy", str(folder / "plain.mp4")]
+        [ffmpeg(), "-v", "error", "-y", "-i", str(source), *ENCODER, "-c:a", "copy", str(folder / "plain.mp4")]
     )
     plain["output_mb"] = round((folder / "plain.mp4").stat().st_size / 1e6, 2)
     variants: dict[str, Any] = {"source_mb": round(source.stat().st_size / 1e6, 2), "plain transcode": plain}

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.stitch import FFMPEG, machine, measured
+from benchmarks.stitch import ffmpeg, machine, measured
 from ugclab.engines.base import Analysis, FaceEngine, Monitor, SegmentContext, Source
 from ugclab.engines.mesh.avatar import prepare
 from ugclab.engines.mesh.detector import Detector
@@ -223,7 +223,7 @@ def whole_runs(lengths: Sequence[int], folder: Path) -> list[dict[str, Any]]:
 def make_longer(path: Path, seconds: int) -> Path:
     """The sample, again and again, its packets copied."""
     subprocess.run(
-        [FFMPEG, "-v", "error", "-y", "-stream_loop", "-1", "-i", str(CLIP), "-t", str(seconds), "-c", "copy",
+        [ffmpeg(), "-v", "error", "-y", "-stream_loop", "-1", "-i", str(CLIP), "-t", str(seconds), "-c", "copy",
          str(path)],
         check=True,
     )  # fmt: skip
@@ -233,7 +233,7 @@ def make_longer(path: Path, seconds: int) -> Path:
 def make_larger(path: Path, seconds: int) -> Path:
     """The sample's beginning at 1080p."""
     subprocess.run(
-        [FFMPEG, "-v", "error", "-y", "-i", str(CLIP), "-t", str(seconds), "-vf", "scale=1920:1080:flags=lanczos",
+        [ffmpeg(), "-v", "error", "-y", "-i", str(CLIP), "-t", str(seconds), "-vf", "scale=1920:1080:flags=lanczos",
          "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-c:a", "copy", str(path)],
         check=True,
     )  # fmt: skip

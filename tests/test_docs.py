@@ -34,8 +34,9 @@ COMMANDS = (
         "jobs",
         *(f"jobs {word}" for word in ("list", "show", "watch", "cancel", "retry", "fetch", "delete", "purge")),
     ),
+    *("app", "account"),
     *("store", "store ls", "store rm", "store url"),
-    *("bench", "bench run", "bench compare", "bench scenarios", "bench estimate", "bench fit"),
+    *("bench", "bench run", "bench compare", "bench scenarios", "bench estimate", "bench fit", "bench calibrate"),
 )
 PARTS = {
     "README.md": ("engines", "figures"),

@@ -1,9 +1,11 @@
 """The results in benchmarks/results: a run of every scenario, as it is defined now, with the machine's description."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from benchmarks.mesh_prediction import summary
 from tests.conftest import ROOT
 from ugclab.bench.results import read_benchmark, to_csv
 from ugclab.bench.scenarios import catalogue
@@ -41,3 +43,13 @@ def test_the_package_carries_this_run(path: Path) -> None:
     packaged = ROOT / "ugclab/bench/data/results" / path.name
     assert packaged.read_bytes() == path.read_bytes(), f"link it: ln -sf ../../ugclab/bench/data/results/{path.name}"
     assert packaged.stat().st_size < 300_000
+
+
+def test_predictions_of_the_embedded_engine_were_judged_on_footage_of_many_kinds() -> None:
+    """The summary is that of the rows, and no row names its clip."""
+    kept = json.loads((ROOT / "benchmarks/results/mesh-prediction.json").read_text())
+    for what, column in (("wall", "error"), ("cpu", "cpu_error"), ("cpu_by_probe_alone", "cpu_error_by_probe_alone")):
+        assert kept[what] == summary(kept["rows"], column)
+    assert len({tuple(row["size"]) for row in kept["rows"]}) >= 4
+    assert {row["swapped_share"] == 1 for row in kept["rows"]} == {True, False}
+    assert not {"clip", "name", "path", "source"} & {key for row in kept["rows"] for key in row}

@@ -74,10 +74,12 @@ def test_untouched_clip_has_no_swapped_frame(judge: Judge, source: Path) -> None
 
 def test_darker_face_is_the_same_face(judge: Judge, source: Path, tmp_path: Path) -> None:
     result = rewrite(tmp_path / "dark.mp4", lambda _, luma: darken(luma))
-    scores = judge.measure(source, result, AVATAR, every=10)
+    scores = judge.measure(source, result, AVATAR, every=4)
     assert scores.swapped == FRAMES
     assert scores.identity_mean == pytest.approx(scores.identity_before, abs=0.06)
     assert scores.identity_nearer == 0
+    assert scores.mouth_amplitude_scaled == pytest.approx(1, abs=0.15)
+    assert scores.eyes_amplitude_scaled == pytest.approx(1, abs=0.15)
     assert scores.mouth > 0.97
     assert scores.mouth_68 > 0.97
     assert scores.mouth_amplitude == pytest.approx(1, abs=0.1)

@@ -42,3 +42,6 @@ def test_a_meter_tells_the_plan_and_the_share_of_the_stage() -> None:
     now[0] = 4.0
     meter.at("stitch", None, 900, 800)
     assert written[-1].share == 1.0
+    now[0] = 6.0
+    meter.at("stitch")  # what belongs to it and has no frames of its own takes nothing back
+    assert written[-1].share == 1.0

@@ -14,6 +14,7 @@ import imageio_ffmpeg
 import numpy as np
 
 from tests.clips import read_number
+from ugclab.media.bridges import made_bridges, read_segment
 from ugclab.media.encode import encode_segment
 from ugclab.media.frames import Frame, read_frames, stage
 from ugclab.media.modes import StitchPlan, plan_stitch
@@ -86,11 +87,11 @@ def make(
     files = {}
     for segment in plan.swaps:
         path = folder / f"segment-{segment.index}.mp4"
-        frames = stage(mark(stage(read_frames(source, info, segment.range, tone_map=tone_map))))
+        frames = stage(mark(stage(read_segment(stitch_plan, segment.index, folder))))
         encoded = encode_segment(frames, stitch_plan.target, path)
         assert encoded.swapped_frames == encoded.frames
         files[segment.index] = path
-    result = stitch(stitch_plan, files, folder / name, engine="mark")
+    result = stitch(stitch_plan, files, folder / name, bridges=made_bridges(stitch_plan, [folder]), engine="mark")
     assert not [p for p in folder.iterdir() if ".part" in p.name]
     return Made(source, info, plan, stitch_plan, result, probe(result.path), files)
 

@@ -8,7 +8,8 @@ UGCLAB_BENCH_DIR names:
      "constants": {"fp8.linear": {"value": 550, "unit": "TFLOP/s", "provenance": "measured", "source": "…"}}}
 
 Constants of a GPU: `bf16.linear`, `bf16-sage.linear`, `fp8.linear`, `fp4.linear`, `flash.attention`, `sage.attention`,
-`vae` (TFLOP/s), `preprocess.factor`. Of a CPU: those of the engine mesh, `mesh.…`. Of "any": what holds everywhere.
+`vae` (TFLOP/s), `preprocess.factor`, `memory_gb`. Of a CPU: those of the engine mesh, `mesh.…`. Of "any":
+what holds everywhere.
 """
 
 import datetime
@@ -38,6 +39,18 @@ class Constant(Frozen):
     note: str = ""
 
 
+class Run(Frozen):
+    """A timed piece of Wan's work: one forward of the transformer, or one clip through the VAE to and fro."""
+
+    what: Literal["forward", "vae"]
+    width: int
+    height: int
+    frames: int
+    layers: int = Field(description="blocks that were timed; 0 for the VAE")
+    seconds: float
+    whole_s: float = Field(description="with all blocks: extrapolated where fewer were timed")
+
+
 class Calibration(Frozen):
     """What is known of one device."""
 
@@ -47,13 +60,16 @@ class Calibration(Frozen):
     measured_at: datetime.date | None = Field(None, description="None where nothing in it was measured")
     environment: Mapping[str, str] = {}
     constants: Mapping[str, Constant]
+    runs: tuple[Run, ...] = Field((), description="what Wan's rates were measured by")
 
 
 class Constants:
     """The best constants for one device; remembers which were asked for, so that a prediction can say so."""
 
-    def __init__(self, device: str, constants: Mapping[str, Constant]) -> None:
+    def __init__(self, device: str, constants: Mapping[str, Constant], cores: int = 0) -> None:
         self.device = device
+        self.cores = cores
+        """Of the CPU that was measured; 0 where nobody says."""
         self._known = constants
         self.used: dict[str, Constant] = {}
 
@@ -71,7 +87,7 @@ class Constants:
 
     def fresh(self) -> "Constants":
         """The same, with nothing asked for yet."""
-        return Constants(self.device, self._known)
+        return Constants(self.device, self._known, self.cores)
 
 
 def merged(found: Iterable[Calibration]) -> dict[str, Constant]:
@@ -108,7 +124,8 @@ class Calibrations(Frozen):
         """Constants of a CPU: of that very model where it was calibrated, else of the one that was measured last."""
         cpus = [c for c in self.files if c.kind == "cpu"]
         own = [c for c in cpus if c.device == name] or sorted(cpus, key=lambda c: str(c.measured_at))[-1:]
-        return Constants(own[0].device if own else name, merged(self._any()) | merged(own))
+        cores = int(own[0].environment.get("cores", 0)) if own else 0
+        return Constants(own[0].device if own else name, merged(self._any()) | merged(own), cores)
 
     def _any(self) -> list[Calibration]:
         return [c for c in self.files if c.kind == "any"]

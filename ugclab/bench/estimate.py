@@ -5,8 +5,12 @@ The model of Wan is that of docs/cost.md; every constant carries whether it was 
 
 import math
 from fractions import Fraction
+from pathlib import Path
+
+from pydantic import Field
 
 from ugclab.bench.calibration import Calibrations, Constants, load_calibrations
+from ugclab.bench.mesh_model import Stitching, cost_of, expected_stitching, read_stitching, steps_of
 from ugclab.bench.prices import Prices, load_prices, near_names
 from ugclab.bench.rates import WEIGHTS_GB, forward_s, memory_gb
 from ugclab.bench.setting import (
@@ -38,6 +42,7 @@ class Footage(Frozen):
 
     info: MediaInfo
     plan: SegmentPlan
+    stitching: Stitching = Field(description="what the plan asks of the file beside the swapped frames")
 
     @property
     def mpx(self) -> float:
@@ -54,10 +59,14 @@ class Footage(Frozen):
         return tuple(first_frame(s.range.end, rate) - first_frame(s.range.start, rate) for s in self.plan.swaps)
 
 
-def footage(info: MediaInfo, plan: str) -> Footage:
-    """Footage under a plan; the plan "faces" is not known beforehand and counts as "all". Raises PlanError."""
+def footage(info: MediaInfo, plan: str, path: Path | None = None) -> Footage:
+    """Footage under a plan; the plan "faces" is not known beforehand and counts as "all". Raises PlanError, MediaError.
+
+    With the file itself its packets tell what can be copied; without, its keyframes are taken as evenly spread.
+    """
     found = fixed_plan(plan, info) or SegmentPlan.parse(ALL, info.duration, info.frame_rate)
-    return Footage(info=info, plan=found)
+    work = read_stitching(path, info, found) if path else expected_stitching(info, found)
+    return Footage(info=info, plan=found, stitching=work)
 
 
 def fewest_clips(frames: int) -> tuple[int, int]:
@@ -133,9 +142,11 @@ class Teller:
         )
 
     def _of_another(self, constants: Constants) -> tuple[str, ...]:
-        if constants.device == environment().cpu:
+        here = environment()
+        if (constants.device, constants.cores) == (here.cpu, here.cores):
             return ()
-        return (f"measured on another CPU ({constants.device}): calibrate this one with ugclab bench calibrate",)
+        there = f"{constants.device}, {constants.cores} cores"
+        return (f"measured on another CPU ({there}): calibrate this one with ugclab bench calibrate --only mesh",)
 
 
 Parts = list[tuple[SegmentCost, Breakdown]]
@@ -146,12 +157,15 @@ def _stitch(given: Footage, constants: Constants) -> float:
 
 
 def _mesh(given: Footage, constants: Constants) -> tuple[Parts, Breakdown]:
-    frame_s = sum(constants[f"mesh.{s}_s"] + constants[f"mesh.{s}_mpx_s"] * given.mpx for s in ("analyse", "swap"))
+    asked = steps_of(given.info, given.plan, given.stitching)
     parts: Parts = []
-    for segment, frames in zip(given.plan.swaps, given.frames(given.info.frame_rate), strict=True):
-        each = Breakdown(engine_s=frames * frame_s)
-        parts.append((_cost(segment.index, float(segment.range.duration), frames, 0, each), each))
-    return parts, Breakdown(other_s=constants["mesh.start_s"], stitch_s=_stitch(given, constants))
+    frames = given.frames(given.info.frame_rate)
+    for segment, count, seen, swapped in zip(given.plan.swaps, frames, asked.analyse, asked.swap, strict=True):
+        both = cost_of("analyse", seen, constants).wall_s + cost_of("swap", swapped, constants).wall_s
+        each = Breakdown(engine_s=both)
+        parts.append((_cost(segment.index, float(segment.range.duration), count, 0, each), each))
+    once = cost_of("start", asked.start, constants).wall_s + cost_of("analyse", asked.avatar, constants).wall_s
+    return parts, Breakdown(other_s=once, stitch_s=cost_of("stitch", asked.stitch, constants).wall_s)
 
 
 def _wan(given: Footage, setting: Setting, constants: Constants) -> tuple[Parts, Breakdown, tuple[str, ...]]:
@@ -175,7 +189,8 @@ def _wan(given: Footage, setting: Setting, constants: Constants) -> tuple[Parts,
             stitch_s=written * (constants["stitch.frame_s"] + constants["stitch.mpx_s"] * given.mpx),
         )
         parts.append((_cost(segment.index, float(segment.range.duration), frames, count, each), each))
-    offload = memory_gb(size[0] * size[1], setting.precision) > find_gpu(setting.gpu).memory_gb
+    card_gb = constants["memory_gb"] if "memory_gb" in constants else find_gpu(setting.gpu).memory_gb
+    offload = memory_gb(size[0] * size[1], setting.precision) > card_gb
     once = Breakdown(
         load_s=load_s if setting.state == "cold" else 0.0,
         transfer_s=2 * given.info.size_bytes / 1e6 / constants["transfer.mb_s"],

@@ -106,7 +106,7 @@ def plain(name: str) -> str:
 
 def same_name(one: str, other: str) -> bool:
     """Whether two spellings mean the same GPU, as 'H100' and 'NVIDIA H100 80GB HBM3', '4090' and 'GeForce RTX 4090'."""
-    brand = re.compile(r"nvidia|geforce|rtx|\b(?:\d+\s*gb|hbm\w*|pcie|sxm\w*)\b")
+    brand = re.compile(r"nvidia|geforce|rtx|\b(?:\d+\s*gb|hbm\w*|generation|pcie|sxm\w*)\b")
     short = [brand.sub("", name.lower()) for name in (one, other)]
     return plain(short[0]) == plain(short[1])
 

@@ -32,7 +32,7 @@ from ugclab.schema.media import MediaInfo
 from ugclab.settings import Settings
 from ugclab.weights import hub
 
-_CHILD = (sys.executable, "-m", "ugclab.bench.child")
+CHILD = (sys.executable, "-m", "ugclab.bench.child")
 _WARM_UP_PLAN = "0-1:swap"
 
 
@@ -121,7 +121,7 @@ class _Bench:
         job = self.work / "job.json"
         job.write_text(self._job(route).model_dump_json())
         begun = time.monotonic()
-        ended = run_measured((*_CHILD, str(job)), cancelled=self.cancelled)
+        ended = run_measured((*CHILD, str(job)), cancelled=self.cancelled)
         answer = _checked(Answer.model_validate_json(ended.output))
         rest = ended.wall_s - sum(m.wall_s for m in answer.measurements)
         start = Stage(
@@ -156,7 +156,7 @@ class _Bench:
         """A process whose engine is loaded and has swapped a second of the sample before it is measured."""
         with (
             tempfile.TemporaryFile() as errors,
-            subprocess.Popen(_CHILD, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors) as process,
+            subprocess.Popen(CHILD, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors) as process,
         ):
 
             def ask(job: Job) -> Answer:

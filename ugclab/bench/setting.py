@@ -129,5 +129,7 @@ segment s    = clips*steps * forward s + clips * VAE TFLOP / VAE rate + preproce
 preprocess   = frames * (1/67 + 1/29 + 1/6.5 + 0.02) * factor of the GPU + 4
 video s      = load (cold) + transfer + segments + offloading + stitching
 dollars      = (video s + idle s on serverless) * price of a second / utilisation of a pod
-mesh s       = start + frames * (analyse + swap at its size) + stitching"""
+mesh step s  = own thread's s + (all its processor s - own thread's s) / cores
+processor s  = sums of frames, frames * Mpx, frames * Mbit, frames * sqrt(Mpx Mbit), each times its constant;
+               frames that are swapped, bridged, encoded anew, or decoded on the way from a keyframe"""
 """What --explain shows."""

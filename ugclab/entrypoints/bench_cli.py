@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ugclab.entrypoints import estimate_cli, options, terminal
+from ugclab.entrypoints import calibrate_cli, estimate_cli, options, terminal
 from ugclab.errors import InputError, Regression
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(estimate_cli.estimate)
 app.command()(estimate_cli.fit)
+app.command()(calibrate_cli.calibrate)
 
 Result = Annotated[Path, typer.Argument(help="A result of ugclab bench run, .json.", show_default=False)]
 

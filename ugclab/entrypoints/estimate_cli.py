@@ -138,7 +138,7 @@ def _footage(source: Path, plan: str) -> "Footage":
     from ugclab.bench.estimate import footage
     from ugclab.media.probe import probe
 
-    return footage(probe(source), plan)
+    return footage(probe(source), plan, source)
 
 
 def _on_gpus(given: "Footage", teller: "Teller", rate: Fraction, wanted: dict[str, Any]) -> "list[Prediction]":

@@ -56,7 +56,8 @@ class Meter:
             self._frames.append((now, done))
             while now - self._frames[0][0] > _WINDOW_S:
                 self._frames.popleft()
-            share = min(1.0, done / total) if total else 0.0
+            again = (stage, segment) == (self._latest.stage, self._latest.segment)
+            share = min(1.0, done / total) if total else self._latest.share if again else 0.0
             percent = max(self._latest.percent, self._percent(stage, segment, share))
             if self._begun_percent is None:
                 self._begun, self._begun_percent = now, percent

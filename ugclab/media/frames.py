@@ -88,15 +88,15 @@ def read_frames(
     *,
     tone_map: bool = False,
     bit_depth: Literal[8, 10] | None = None,
-    borrow: bool = False,
+    borrow: bool | Callable[[int], bool] = False,
 ) -> Iterator[Frame]:
     """Decode the frames whose pts lies in [range.start, range.end), upright; all of them without a range.
 
-    Every frame is copied once, out of the decoder's memory; with `borrow` it may lie in that memory instead, and must
-    not be written to: who only looks saves the copy. HDR footage is turned into bt709 if `tone_map` is set,
-    interlaced footage is deinterlaced, a frame for a frame; `bit_depth` overrides the footage's own. Raises MediaError
-    where a picture cannot be decoded: what `info` counts is what can be read of a truncated file, so this is damage
-    inside.
+    Every frame is copied once, out of the decoder's memory; with `borrow` (all, or those whose pts it says yes to) it
+    may lie in that memory instead, and must not be written to: who only looks saves the copy. HDR footage is turned
+    into bt709 if `tone_map` is set, interlaced footage is deinterlaced, a frame for a frame; `bit_depth` overrides the
+    footage's own. Raises MediaError where a picture cannot be decoded: what `info` counts is what can be read of a
+    truncated file, so this is damage inside.
     """
     first = first_tick(range.start, info) if range is not None else None
     last = first_tick(range.end, info) if range is not None else None
@@ -114,7 +114,7 @@ def read_frames(
                 continue
             if last is not None and pts >= last:
                 return
-            yield _upright(picture, pts, info, coded, colour, borrow=borrow)
+            yield _upright(picture, pts, info, coded, colour, borrow=borrow(pts) if callable(borrow) else borrow)
 
 
 def _pictures(

@@ -17,7 +17,7 @@ from ugclab.media.pieces import Piece, full_pieces, smart_pieces, snap
 from ugclab.media.planes import frame_colour
 from ugclab.media.source import open_source
 from ugclab.schema.job import StitchMode
-from ugclab.schema.media import MediaInfo
+from ugclab.schema.media import MediaInfo, TimeRange
 from ugclab.schema.plan import SegmentPlan
 
 _PROFILES: dict[int, Literal["baseline", "main", "high"]] = {66: "baseline", 77: "main"}
@@ -46,6 +46,12 @@ class StitchPlan:
     def exact_frames(self) -> int:
         """Frames whose packets are copied."""
         return sum(p.frames for p in self.pieces if p.kind == "copy")
+
+    def span(self, first: int, end: int) -> TimeRange:
+        """The footage time of frames [first, end)."""
+        times, base = self.index.times, self.index.time_base
+        origin, last = int(times[0]), int(times[end]) if end < len(times) else self.index.end
+        return TimeRange(start=(int(times[first]) - origin) * base, end=(last - origin) * base)
 
 
 def plan_stitch(

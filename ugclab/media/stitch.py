@@ -30,7 +30,6 @@ from ugclab.media.source import open_source, video_stream
 from ugclab.media.tracks import Route, add_tracks, plan_routes
 from ugclab.schema.base import Frozen
 from ugclab.schema.job import StitchMode
-from ugclab.schema.media import TimeRange
 
 DISCLOSURE = "Contains AI-generated imagery: faces were replaced in parts of this video"
 """Written into every result's metadata, with the engine's name."""
@@ -61,6 +60,7 @@ def stitch(
     segments: Mapping[int, Path],
     output: Path,
     *,
+    bridges: Mapping[int, Path] | None = None,
     engine: str = "",
     disclosure: str = DISCLOSURE,
     report: Callable[[int, int], None] = lambda done, total: None,
@@ -68,15 +68,16 @@ def stitch(
 ) -> StitchResult:
     """Write `output` (mp4 or mov) from the source and the files of its swapped segments, by segment index.
 
-    The file is whole or absent. `report` gets (frames done, frames in all). Raises MediaError for a segment's file that
-    is missing or does not fit, Cancelled, DiskFull, OutputError.
+    `bridges` are those made already, by their first frame (`bridges.made_bridges`). The file is whole or absent.
+    `report` gets (frames done, frames in all). Raises MediaError for a segment's file that is missing or does not fit,
+    Cancelled, DiskFull, OutputError.
     """
     check_output(plan.source, output)
     routes: tuple[Route, ...] = ()
     # Outermost the sources: what goes wrong in writing must not be taken for a fault of theirs.
     with open_source(plan.source) as source, open_source(plan.source) as sound, whole_file(output) as temporary:
         routes = plan_routes(sound, plan.index, output)
-        packets = _VideoPackets(plan, segments, source)
+        packets = _VideoPackets(plan, segments, bridges or {}, source)
         options = _muxer_options(plan, packets, routes)
         with av.open(str(temporary), "w", format=CONTAINERS[output.suffix.lower()], container_options=options) as out:
             _tag(out, source, disclosure, engine)
@@ -169,23 +170,32 @@ def _result(plan: StitchPlan, routes: tuple[Route, ...], output: Path) -> Stitch
 
 
 @dataclass(frozen=True, slots=True)
-class _SegmentFile:
+class _PieceFile:
     path: Path
     headers: bytes
     ranks: dict[int, int]
-    """Frame number within the segment, by timestamp."""
+    """Frame number within the piece, by timestamp."""
 
 
 class _VideoPackets:
     """The result's video packets in decode order, with their times; nothing is read before the first is asked for."""
 
-    def __init__(self, plan: StitchPlan, segments: Mapping[int, Path], source: InputContainer) -> None:
+    def __init__(
+        self, plan: StitchPlan, segments: Mapping[int, Path], bridges: Mapping[int, Path], source: InputContainer
+    ) -> None:
         self._plan = plan
         self._source = source
         self.stream = video_stream(source, plan.source.name)
-        self._files = {
-            p.segment: _check_segment(plan, p, segments.get(p.segment)) for p in plan.pieces if p.kind == "segment"
-        }
+        self._files: dict[int, _PieceFile] = {}
+        """By the piece's first frame."""
+        for piece in plan.pieces:
+            if piece.kind == "segment":
+                path = segments.get(piece.segment)
+                if path is None:
+                    raise MediaError(f"segment {piece.segment} has no file", hint="swap it first")
+                self._files[piece.first] = _check_file(plan.target, piece, path)
+            elif piece.kind == "bridge" and piece.first in bridges:
+                self._files[piece.first] = _check_file(plan.bridge, piece, bridges[piece.first])
         index = plan.index
         copied = [np.arange(p.packet, p.packet_end) for p in plan.pieces if p.kind == "copy"]
         numbers = np.concatenate(copied) if copied else np.zeros(0, np.int64)
@@ -224,7 +234,7 @@ class _VideoPackets:
         for piece in self._plan.pieces:
             if piece.kind == "copy":
                 packets = self._copied(source, piece)
-            elif piece.kind == "segment":
+            elif piece.first in self._files:
                 packets = self._from_file(piece)
             else:
                 packets = self._encoded(piece)
@@ -256,7 +266,7 @@ class _VideoPackets:
                 return
 
     def _from_file(self, piece: Piece) -> Iterator[Any]:
-        file = self._files[piece.segment]
+        file = self._files[piece.first]
         with open_source(file.path) as container:
             for packet in decodable(container, video_stream(container, file.path.name)):
                 packet.pts = int(self._shown[piece.first + file.ranks[packet.pts or 0]])
@@ -265,7 +275,8 @@ class _VideoPackets:
     def _encoded(self, piece: Piece) -> Iterator[Any]:
         plan = self._plan
         target = plan.target if piece.kind == "encode" else plan.bridge
-        decoded = read_frames(plan.source, plan.info, self._range(piece), tone_map=plan.tone_map, borrow=True)
+        part = plan.span(piece.first, piece.end)
+        decoded = read_frames(plan.source, plan.info, part, tone_map=plan.tone_map, borrow=True)
         frames = stage(decoded, name="decode")
         count = 0
         for coded in encode_packets(frames, target):
@@ -279,11 +290,6 @@ class _VideoPackets:
                 f"{piece.frames - count} of {piece.frames} frames of {plan.source.name} cannot be decoded",
                 hint="convert it first: ffmpeg -i in -c:v libx264 out.mp4",
             )
-
-    def _range(self, piece: Piece) -> TimeRange:
-        origin, base = int(self._shown[0]), self._plan.index.time_base
-        end = int(self._shown[piece.end]) if piece.end < len(self._shown) else self._plan.index.end
-        return TimeRange(start=(int(self._shown[piece.first]) - origin) * base, end=(end - origin) * base)
 
 
 def _packet(data: bytes, like: Any) -> Any:
@@ -301,22 +307,20 @@ def _shift(plan: StitchPlan, source: InputContainer) -> int:
     return -int(max(min(starts), Fraction(0)) / plan.index.time_base)
 
 
-def _check_segment(plan: StitchPlan, piece: Piece, path: Path | None) -> _SegmentFile:
-    if path is None:
-        raise MediaError(f"segment {piece.segment} has no file", hint="swap it first")
+def _check_file(target: EncodeTarget, piece: Piece, path: Path) -> _PieceFile:
+    name = f"segment {piece.segment}" if piece.kind == "segment" else f"the bridge at frame {piece.first}"
     index = scan(path)
     times = index.times
     if len(times) != piece.frames:
         raise MediaError(
-            f"the file of segment {piece.segment} holds {len(times)} frames, {piece.frames} are due",
-            hint="swap it again",
+            f"the file of {name} holds {len(times)} frames, {piece.frames} are due", hint="swap the segment again"
         )
     with open_source(path) as container:
         stream: VideoStream = video_stream(container, path.name)
         headers = bytes(stream.codec_context.extradata or b"")
-        if stream.codec_context.name != plan.target.codec or (stream.width, stream.height) != _size(plan.target):
-            raise MediaError(f"the file of segment {piece.segment} has another format", hint="encode it for this plan")
-    return _SegmentFile(path, headers, {int(pts): rank for rank, pts in enumerate(times)})
+        if stream.codec_context.name != target.codec or (stream.width, stream.height) != _size(target):
+            raise MediaError(f"the file of {name} has another format", hint="encode it for this plan")
+    return _PieceFile(path, headers, {int(pts): rank for rank, pts in enumerate(times)})
 
 
 def _size(target: EncodeTarget) -> tuple[int, int]:

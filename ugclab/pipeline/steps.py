@@ -16,6 +16,7 @@ from ugclab.engines import registry
 from ugclab.engines.base import Analysis, FaceEngine, Monitor, SegmentContext, Source
 from ugclab.engines.registry import Engine
 from ugclab.errors import Cancelled, EngineError, InputError, MediaError
+from ugclab.media.bridges import read_segment
 from ugclab.media.encode import EncodedSegment, encode_segment
 from ugclab.media.frames import Frame, read_frames, stage
 from ugclab.media.images import frame_rgb, read_image
@@ -253,7 +254,7 @@ def _swapped(
         workspace=scratch,
         monitor=Monitor(cancelled=workshop.cancelled),
     )
-    decoded = stage(read_frames(source.path, source.info, segment.range, tone_map=stitch_plan.tone_map), name="decode")
+    decoded = stage(read_segment(stitch_plan, segment.index, path.parent, workshop.cancelled), name="decode")
     with closing(cast(Generator[Frame], decoded)):
         swapped = stage(watermark(engine.swap(context, decoded), options.watermark), name="swap")
         with closing(cast(Generator[Frame], swapped)):

@@ -11,6 +11,7 @@ from typing import Literal
 
 from ugclab.engines.base import Analysis
 from ugclab.errors import PlanError
+from ugclab.media.bridges import made_bridges
 from ugclab.media.encode import EncodedSegment
 from ugclab.media.images import encode_png
 from ugclab.media.modes import StitchPlan, plan_stitch
@@ -117,10 +118,12 @@ class SwapJob:
             if segment.index not in self._swapped:
                 self._take_up(segment)
         with self.workshop.step("stitch") as cost:
+            segments = {index: segment.path for index, segment in self._swapped.items()}
             result = stitch(
                 stitch_plan,
-                {index: segment.path for index, segment in self._swapped.items()},
+                segments,
                 self.request.out,
+                bridges=made_bridges(stitch_plan, (path.parent for path in segments.values())),
                 engine=self.workshop.info.name,
                 report=self.workshop.monitor("stitch").report,
                 cancelled=self.workshop.cancelled,

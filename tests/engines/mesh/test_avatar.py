@@ -134,6 +134,41 @@ def test_the_photo_s_light_is_taken_off(models: Models, photo: Image) -> None:
     assert abs(left - right) < 0.15
 
 
+def lit_from_one_side(photo: Image, points: NDArray[np.float32]) -> Image:
+    """The photo under a hard lamp: beyond the ridge of the nose a third of the light."""
+    middle = float(points[[168, 6, 1, 152], 0].mean())
+    columns = np.arange(photo.shape[1], dtype=np.float32)
+    shade = 1 - 0.67 * np.clip((columns - middle) / (0.04 * width(points)) - 0.5, 0, 1)
+    return np.rint(photo * shade[None, :, None]).astype(np.uint8)
+
+
+def shadow_edge(texture: NDArray[np.float32]) -> float:
+    """Step in log-luma from the nose's bright side to its dark one, over cheeks and nose."""
+    luma = np.log(np.maximum(texture @ np.float32([0.2126, 0.7152, 0.0722]), 0.03))
+    rows = np.s_[round(0.45 * HEIGHT) : round(0.60 * HEIGHT)]
+    near = round(0.09 * WIDTH)
+    left, right = (luma[rows, WIDTH // 2 + a : WIDTH // 2 + b].mean() for a, b in ((-near, -4), (4, near)))
+    return float(abs(left - right))
+
+
+def test_a_shadow_down_the_face_is_evened_out_and_told(
+    models: Models, photo: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, _ = avatar._find(photo, *models)
+    hard = lit_from_one_side(photo, points)
+    worn = prepare(hard, *models)
+    assert any("lit from one side" in warning for warning in worn.warnings)
+    monkeypatch.setattr(avatar, "_one_sided", lambda _: 0.0)
+    before = prepare(hard, *models)
+    assert shadow_edge(before.texture) > 0.12
+    assert shadow_edge(worn.texture) < 0.6 * shadow_edge(before.texture)
+
+
+def test_soft_light_is_no_shadow(models: Models, photo: Image) -> None:
+    for picture in (photo, np.ascontiguousarray(photo[:, ::-1])):
+        assert not any("one side" in warning for warning in prepare(picture, *models).warnings)
+
+
 def test_the_same_photo_gives_the_same_avatar(models: Models, photo: Image) -> None:
     first, second = prepare(photo, *models), prepare(photo, *models)
     assert np.array_equal(first.texture, second.texture)

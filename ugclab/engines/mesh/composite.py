@@ -122,7 +122,10 @@ class Wearer:
         edge = cv2.blur(cv2.blur(cv2.erode(covered.astype(np.float32), np.ones((5, 5))), (5, 5)), (5, 5))
         material, light = self._material, self._light
         material.suit(picture)
-        light.meet(picture, rect, to_grid, looks, weights, covered, material.soft)
+        right, left = (
+            points[ring, :2] @ to_grid[:, :2].T + to_grid[:, 2] for ring in (topology.RIGHT_BROW, topology.LEFT_BROW)
+        )
+        light.meet(picture, to_grid, looks, weights, covered, material.soft, (right, left))
         material.match(picture, to_grid, looks, weights[..., 2], light.gain)
         alpha = weights[..., 0] * edge * (1 - light.hair) * np.float32(strength)
         rect = _within(rect, alpha, to_grid)

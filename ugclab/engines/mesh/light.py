@@ -26,6 +26,10 @@ LEVEL_MEMORY = 0.2
 """Share of a new frame in the running level, while nothing like that happens."""
 GAIN_LIMITS = (0.5, 2.0)
 """How far the light of one place may differ from the whole face's: beyond it blotches, not light."""
+ABOVE = 5
+"""Cells of LIGHT_GRID from a brow up to where a fringe would hang: a third of a forehead."""
+FRINGE = 0.3
+"""How likely hair there must be for a brow to be left as it is."""
 
 
 class SceneLight:
@@ -61,32 +65,35 @@ class SceneLight:
     def meet(
         self,
         picture: Picture,
-        rectangle: tuple[int, int, int, int],
         to_grid: Floats,
         looks: Floats,
         weights: Floats,
         covered: NDArray[np.bool_],
         soft: Floats,
+        brows: tuple[Floats, Floats],
     ) -> None:
         """Bring all of it up to date with a frame.
 
-        `rectangle` holds the face (left, top, width, height); `looks` (GRID) says where the texture looks, `weights`
-        (GRID, 4) are its masks there, `covered` where the mesh is, `soft` is the texture without detail, in YUV.
+        `looks` (GRID) says where the texture looks, `weights` (GRID, 4) are its masks there, `covered` where the mesh
+        is, `soft` is the texture without detail, in YUV; `brows` are the outlines (n, 2) of the wearer's own, on the
+        grid.
         """
-        self._level = self._running_level(picture, rectangle)
+        self._level = self._running_level(picture, to_grid, weights[..., 2] * covered)
         if self._count % LIGHT_EVERY == 0:
-            self._look(picture, to_grid, looks, weights, covered, soft)
+            self._look(picture, to_grid, looks, weights, covered, soft, brows)
         self._count += 1
 
-    def _running_level(self, picture: Picture, rect: tuple[int, int, int, int]) -> float:
-        """The face's brightness in one number: the mean luma above black of its upper middle, in 8-bit codes.
+    def _running_level(self, picture: Picture, to_grid: Floats, skin: Floats) -> float:
+        """The face's brightness in one number: the mean luma above black of its skin, in 8-bit codes.
 
         Small changes are a moving face and noise, and are averaged; a large one is a lamp, and is followed at once.
         """
-        left, top, width, height = rect
-        inner = picture.y[top + height // 6 : top + 2 * height // 3 : 3, left + width // 5 : left + 4 * width // 5 : 3]
+        shrink = np.float32(LIGHT_GRID[0] / GRID[0])
+        luma = cv2.warpAffine(picture.y, to_grid * shrink, LIGHT_GRID, borderMode=cv2.BORDER_REPLICATE)
+        weight = cv2.resize(skin, LIGHT_GRID)
+        mean = float(np.vdot(weight, luma.astype(np.float32))) / max(float(weight.sum()), 1e-3)
         scale = 1 << (picture.colour.bit_depth - 8)
-        level = max(float(inner.mean()) / scale - (0.0 if picture.colour.full_range else 16.0), 4.0)
+        level = max(mean / scale - (0.0 if picture.colour.full_range else 16.0), 4.0)
         if self._count:
             share = min(max(abs(level / self._level - 1) / LAMP, LEVEL_MEMORY), 1.0)
             level = self._level + share * (level - self._level)
@@ -100,6 +107,7 @@ class SceneLight:
         weights: Floats,
         covered: NDArray[np.bool_],
         soft: Floats,
+        brows: tuple[Floats, Floats],
     ) -> None:
         """Compare the frame with the texture.
 
@@ -111,7 +119,10 @@ class SceneLight:
         here = window(picture, to_grid * shrink, LIGHT_GRID) - np.array([black, 128, 128], np.float32)
         small = cv2.resize(weights, LIGHT_GRID)
         seen = small[..., 2] * cv2.resize(covered.astype(np.float32), LIGHT_GRID)
+        browed = _browed([outline * shrink for outline in brows])
+        seen *= 1 - browed
         hair = _hair_over(here, seen, small[..., 3])
+        hair *= 1 - browed * _bare_above(hair, browed)
         there = cv2.remap(soft, cv2.resize(looks, LIGHT_GRID), None, cv2.INTER_LINEAR)
         there -= np.array([black, 128, 128], np.float32)
         weight = seen * (1 - hair)
@@ -145,6 +156,24 @@ def _hair_over(here: Floats, skin: Floats, forehead: Floats) -> Floats:
     distance = (apart @ (spread**-2).astype(np.float32)).reshape(skin.shape)
     hair: Floats = cv2.blur(np.clip((distance - 7) / 8, 0, 1) * forehead, (3, 3))
     return hair
+
+
+def _browed(outlines: list[Floats]) -> Floats:
+    """(LIGHT_GRID height, width) where the wearer's own brows are, softly: neither light nor a fringe."""
+    mask = np.zeros(LIGHT_GRID[::-1], np.uint8)
+    for outline in outlines:
+        cv2.fillPoly(mask, [np.rint(outline * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    soft: Floats = cv2.blur(cv2.dilate(mask, np.ones((3, 3))), (3, 3)).astype(np.float32) / 255
+    return soft
+
+
+def _bare_above(hair: Floats, browed: Floats) -> Floats:
+    """(LIGHT_GRID height, width) 1 where the skin above is free, 0 under a fringe: there a brow may be hair as well."""
+    middle = np.s_[: LIGHT_GRID[1] - ABOVE]
+    higher = np.zeros_like(hair)
+    higher[ABOVE:] = cv2.blur(hair * (1 - browed), (5, 5))[middle]
+    bare: Floats = np.clip(1 - higher / FRINGE, 0, 1)
+    return bare
 
 
 def _tones(skin: Floats) -> Floats:

@@ -64,7 +64,10 @@ class Desk:
     def take(self, principal: Principal, path: Path, role: Role) -> dict[str, Any]:
         """Check a file and keep it; raises InputError and its kin for what is no footage or picture."""
         self.queue.inputs.check(principal.user)
-        asset = self.queue.take_in(principal, PROJECT, path, role)
+        try:
+            asset = self.queue.take_in(principal, PROJECT, path, role)
+        except InputError as error:  # which names the file by its place on this machine
+            raise type(error)(error.message.replace(str(path), path.name), hint=error.hint) from error
         self.queue.inputs.keep(principal.user, PROJECT, asset)
         return shown_input(asset)
 

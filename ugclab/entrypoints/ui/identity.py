@@ -2,7 +2,8 @@
 
 Where the operator names accounts (`UGCLAB_ACCOUNTS`), only those are let in. Elsewhere each browser is somebody: it is
 given a random cookie, and its jobs are those of the cookie's hash. A program may send any long random string as
-`Authorization: Bearer …` instead, and finds its jobs again with it. Nothing is kept on the server for either.
+`Authorization: Bearer …` instead, and finds its jobs again with it. Nothing is kept on the server for either. With
+accounts it sends the session that logging in has given it, as a cookie or as the bearer.
 """
 
 import base64
@@ -46,11 +47,13 @@ class Identity:
     def caller(self, cookies: Mapping[str, str], headers: Mapping[str, str]) -> Caller | None:
         """Who is asking; None for somebody who must log in first."""
         cookie = cookies.get(COOKIE, "")
-        if self.accounts:
-            name = self._logged_in(cookie)
-            return Caller(Principal(user=name), name) if name else None
         scheme, _, key = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and len(key.strip()) >= _SHORTEST_KEY:
+        if scheme.lower() != "bearer":
+            key = ""
+        if self.accounts:
+            name = self._logged_in(cookie) or self._logged_in(key.strip())
+            return Caller(Principal(user=name), name) if name else None
+        if len(key.strip()) >= _SHORTEST_KEY:
             return Caller(Principal(user=_hashed("k", key.strip())), "")
         if len(cookie) >= _SHORTEST_KEY:
             return Caller(Principal(user=_hashed("b", cookie)), "")

@@ -16,6 +16,7 @@ from ugclab.entrypoints.ui import pages, theme
 from ugclab.entrypoints.ui.companion import Companion
 from ugclab.entrypoints.ui.cookies import cookie, is_secure
 from ugclab.entrypoints.ui.desk import Desk
+from ugclab.entrypoints.ui.endpoints import add_endpoints
 from ugclab.entrypoints.ui.figures import Figures
 from ugclab.entrypoints.ui.identity import COOKIE_S, Identity
 from ugclab.entrypoints.ui.job_desk import JobDesk
@@ -74,15 +75,16 @@ class Workbench:
         self.companion = Companion(self.queue)
         self.identity = Identity(settings)
         self.desk = Desk(self.queue)
+        self.job_desk = JobDesk(self.queue)
         self.shelf = Shelf(settings)
         self.app = self._routes()
 
-    def launch(self, host: str = "", port: int = 0) -> None:
-        """Serve until Ctrl-C or SIGTERM. Addresses are the settings' where none is given."""
+    def launch(self) -> None:
+        """Serve until Ctrl-C or SIGTERM, where the settings say."""
         import uvicorn
 
         logs.configure(json=self.settings.log_json, stream=sys.stderr, secrets=[self.settings.webhook_secret])
-        host, port = host or self.settings.host, port or self.settings.port
+        host, port = self.settings.host, self.settings.port
         print(f"ugclab is on http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}", flush=True)  # noqa: S104, T201
         uvicorn.run(self.app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
 
@@ -92,7 +94,7 @@ class Workbench:
         serving = Serving(self.queue.store, self.settings)
         app.include_router(desk_routes(self.desk, Looking(self.desk), serving))
         app.include_router(knowledge_routes(self.shelf, Figures(self.settings)))
-        app.include_router(job_routes(JobDesk(self.queue), serving))
+        app.include_router(job_routes(self.job_desk, serving))
         app.include_router(login_routes(self.identity))
         app.include_router(static_routes())
         app.add_exception_handler(UgclabError, _refused)
@@ -104,6 +106,7 @@ class Workbench:
         """Mount the pages too. Raises EngineUnavailable where Gradio is missing."""
         try:
             from gradio import mount_gradio_app
+            from gradio.utils import get_upload_folder
         except ImportError as error:
             raise EngineUnavailable("the page needs gradio", hint="pip install 'ugclab[ui]'") from error
 
@@ -115,7 +118,7 @@ class Workbench:
                 "Benchmarks": lambda: pages.component("benchmarks", _HOLD),
                 "Wan2.2": lambda: pages.component("wan", _HOLD),
             },
-            lambda: None,
+            lambda: add_endpoints(self.desk, self.job_desk, Path(get_upload_folder())),
         )
         mount_gradio_app(
             self.app,
@@ -128,7 +131,7 @@ class Workbench:
             run_history=False,
             show_error=True,
             max_file_size=self.settings.max_source_mb * 2**20,
-            mcp_server=False,
+            mcp_server=True,
             ssr_mode=False,
         )
         return self
@@ -170,7 +173,7 @@ def _foreign(request: Request) -> bool:
     if request.method in ("GET", "HEAD", "OPTIONS") or not origin:
         return False
     hosts = {request.headers.get("host", ""), request.headers.get("x-forwarded-host", "")}
-    return urlsplit(origin).netloc not in hosts
+    return urlsplit(origin).netloc not in hosts - {""}  # a frame without rights of its own says "null"
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -59,7 +59,7 @@ export function dollars(usd) {
 }
 
 export const seconds = (iso) => Date.parse(iso) / 1000;
-export const exactly = (iso) => new Date(iso).toLocaleString(undefined, { dateStyle: "full", timeStyle: "medium" });
+export const exactly = (iso) => new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 /** "just now", "4 min ago", "3 h ago", "12 Nov". */
 export function ago(iso, now) {
