@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from ugclab.settings import Settings
 from ugclab.weights import hub
 
 TINY = "inswapper with tiny networks"
-ENGINES = {engine.info.name: engine for engine in (*registry.catalogue(), Tint)} | {TINY: InSwapper}
+ENGINES = {engine.info.name: engine for engine in (*registry.catalogue(), Tint)} | {TINY: partial(InSwapper, "cpu")}
 FIRST, SECOND = TimeRange(start=Fraction(0), end=Fraction(1)), TimeRange(start=Fraction(6, 5), end=Fraction(2))
 PAUSE = range(20, 30)  # frames of the clip without a face, of which the first range holds five
 OPTIONS = SwapOptions(seed=7)

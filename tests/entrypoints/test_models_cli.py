@@ -37,7 +37,7 @@ def call(*words: str) -> int:
 def test_refused_without_a_word(mirror: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("pull", "inswapper") == 42
     said = capsys.readouterr().err
-    assert "non-commercial research only" in said
+    assert "non-commercial research purposes only" in said
     assert "ugclab models pull inswapper --accept-licence" in said
     assert not mirror.exists()
 
@@ -58,7 +58,7 @@ def test_asked_at_a_terminal(
     monkeypatch.setattr(sys, "stdin", __import__("io").StringIO(answer))
     assert call("pull", "inswapper", "--quiet") == code
     said = capsys.readouterr().err
-    assert "no product, no service, no paid work" in said
+    assert "non-commercial research purposes only" in said
     assert "Do you accept that?" in said
     assert (mirror / BOUND).exists() == (code == 0)
 

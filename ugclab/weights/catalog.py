@@ -72,8 +72,8 @@ class ModelFile(Frozen):
 
 
 INSIGHTFACE_TERMS = (
-    "InsightFace gives its models for non-commercial research only: no product, no service, no paid work. What is made "
-    "with them is bound by that as well. See https://github.com/deepinsight/insightface, section License"
+    "InsightFace gives its models, however they are fetched, for non-commercial research purposes only; its own words "
+    "are at https://github.com/deepinsight/insightface, section License"
 )
 
 FOLLOWING = ("inswapper", "mesh")

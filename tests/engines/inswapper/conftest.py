@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines.mesh.conftest import models, officer, talker
-from ugclab.engines.inswapper.engine import RECOGNITION, SWAPPER
+from ugclab.engines.inswapper.engine import RECOGNITION, SWAPPER, InSwapper
 from ugclab.errors import UgclabError
 from ugclab.settings import Settings
 from ugclab.weights.catalog import CATALOG
@@ -16,7 +16,8 @@ __all__ = ["models", "officer", "talker"]
 
 @pytest.fixture
 def tiny(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings whose model files are all here, InsightFace's small and made up."""
+    """Settings whose model files are all here, InsightFace's small and made up; run on the CPU wherever this is."""
+    monkeypatch.setattr(InSwapper.__init__, "__defaults__", ("cpu", lambda: 0))
     from tests.engines.inswapper import networks
 
     here = settings.model_copy(update={"cache_dir": tmp_path / "cache"})

@@ -35,7 +35,6 @@ class InSwapper:
         licences=Licences(
             code="Apache-2.0",
             weights="InsightFace: non-commercial research only; MediaPipe: Apache-2.0",
-            binaries="ONNX Runtime: MIT",
         ),
         commercial_use="no",
         weights=(*following.WEIGHTS, RECOGNITION, SWAPPER),

@@ -171,12 +171,17 @@ function accepting(engine, terms, act, place) {
     el(".u-row", {}, el("button.u-button.u-solid", { onclick: () => act(engine.name, "pull", place, true), "aria-label": `Accept the licence and pull model files of ${engine.name}` }, "Accept and pull")));
 }
 
-/** Where a file comes from, short: the host of an address, the wheel that holds it. */
+/** Where a file comes from, short: the host of an address, the archive or the wheel that holds it. */
 function from(sources) {
-  return sources.map((source) => {
-    if (!source.startsWith("http")) return source.split(" of the ").pop();
-    try { return new URL(source).host; } catch { return source; }
-  }).join(", or ");
+  const short = sources.map((source) => {
+    const [address, member] = source.split(" of ").reverse();
+    if (!address.startsWith("http")) return source.split(" of the ").pop();
+    try {
+      const { host, pathname } = new URL(address);
+      return member ? `${pathname.split("/").pop()} at ${host}` : host;
+    } catch { return source; }
+  });
+  return [...new Set(short)].join(", or ");
 }
 
 const mark = (state) => el(`span.e-mark.${state === "ok" ? "ok" : "bad"}`, {}, STATES[state] ?? state);
