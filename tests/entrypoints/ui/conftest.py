@@ -58,9 +58,12 @@ class Site:
             return False
 
     def stop(self, how: int = signal.SIGTERM) -> None:
+        """End the page; asked kindly, also workers that a killed page has left behind."""
         if self.process:
             self.process.send_signal(how)
             self.process.wait(60)
+        for pid in self.workers() if how == signal.SIGTERM else ():
+            os.kill(pid, signal.SIGTERM)
 
     def log(self) -> str:
         return "".join(path.read_text(errors="replace") for path in self.folder.rglob("*.log"))

@@ -3,6 +3,7 @@
 import io
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -30,6 +31,7 @@ def main() -> None:
                 page.get_by_text("About").wait_for()
                 page.wait_for_selector(".cr-notes .u-note")
                 page.check("#agreed")
+                show_the_face(page)
                 page.get_by_role("heading", name="Put a face").click()
                 if scheme == "light":
                     page.wait_for_timeout(1500)
@@ -38,11 +40,19 @@ def main() -> None:
                 page.click("#submit")
                 page.get_by_text("Download").first.wait_for()
                 page.wait_for_selector(".s-slider video")
-                page.wait_for_timeout(12_000)  # the proofs, and their first pictures
+                page.wait_for_timeout(15_000)  # the proofs, and their first pictures
+                show_the_face(page)
                 keep(page.screenshot(), "page-job.jpg")
         finally:
             browser.close()
             site.stop()
+
+
+def show_the_face(page: Any) -> None:
+    """Move the handle beside the face."""
+    handle = page.locator(".s-slider [role=slider]").first
+    handle.press("PageDown")
+    handle.press("ArrowLeft")
 
 
 def keep(png: bytes, name: str) -> None:
