@@ -89,11 +89,8 @@ def warnings(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: 
     wanted = {track for tracks in cast for track in tracks}
     others = [person for person in persons if person.track not in wanted]
     if others:
-        seen = (
-            "1 more face is seen and stays as it is"
-            if len(others) == 1
-            else (f"{len(others)} more faces are seen and stay as they are")
-        )
+        one, many = "1 more face is seen and stays as it is", f"{len(others)} more faces are seen and stay as they are"
+        seen = one if len(others) == 1 else many
         told.append(f"{seen}: choose another, or all of them, if it should be otherwise")
     for tracks in cast:
         rows = records.rows_of(list(tracks))
