@@ -29,7 +29,8 @@ from benchmarks.stitch import ffmpeg, machine, measured
 from ugclab.engines.base import Analysis, FaceEngine, Monitor, SegmentContext, Source
 from ugclab.engines.mesh.avatar import prepare
 from ugclab.engines.mesh.detector import Detector
-from ugclab.engines.mesh.engine import DETECTOR, LANDMARKS, MeshSwap
+from ugclab.engines.mesh.engine import MeshSwap
+from ugclab.engines.mesh.following import DETECTOR, LANDMARKS
 from ugclab.engines.mesh.landmarks import Landmarker
 from ugclab.engines.mesh.records import Records
 from ugclab.media.encode import EncodeTarget, encode_segment

@@ -35,6 +35,8 @@ HEAVY = {
     "gradio",
     "pandas",
     "ai_edge_litert",
+    "onnx",
+    "onnxruntime",
     "diffusers",
     "transformers",
     "matplotlib",

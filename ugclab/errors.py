@@ -16,7 +16,8 @@
     │   ├── EngineCrashed        33   engine_crashed   *   its process died, or said nothing for too long
     │   └── StageTimeout         34   timeout          a stage took longer than the operator allows
     ├── WeightsError             40   weights          a model file that cannot be had
-    │   └── WeightsCorrupt       41   weights_corrupt  a model file with the wrong size or hash
+    │   ├── WeightsCorrupt       41   weights_corrupt  a model file with the wrong size or hash
+    │   └── LicenceNotAccepted   42   licence          a model file whose terms nobody accepted
     ├── OutputError              50   output           the result cannot be written there
     │   └── DiskFull             51   disk_full
     ├── NetworkError             60   network          *   an address that does not answer, or answers 5xx
@@ -169,6 +170,13 @@ class WeightsCorrupt(WeightsError):
 
     code = "weights_corrupt"
     exit_code = 41
+
+
+class LicenceNotAccepted(WeightsError):
+    """A model file is only fetched once somebody accepts its licence, and nobody did."""
+
+    code = "licence"
+    exit_code = 42
 
 
 class OutputError(UgclabError):

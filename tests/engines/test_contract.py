@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from tests.engines.wan import standin, tiny
 from tests.face_clips import face_box, face_patch, number_of
 from ugclab.engines import registry
 from ugclab.engines.base import Analysis, FaceEngine, Image, Monitor, SegmentContext, Source
+from ugclab.engines.inswapper.engine import InSwapper
 from ugclab.engines.wan_cli.engine import WanCli
 from ugclab.engines.wan_diffusers.engine import WanDiffusers
 from ugclab.errors import AvatarError, Cancelled, UgclabError
@@ -28,7 +30,8 @@ from ugclab.schema.media import TimeRange
 from ugclab.settings import Settings
 from ugclab.weights import hub
 
-ENGINES = {engine.info.name: engine for engine in (*registry.catalogue(), Tint)}
+TINY = "inswapper with tiny networks"
+ENGINES = {engine.info.name: engine for engine in (*registry.catalogue(), Tint)} | {TINY: partial(InSwapper, "cpu")}
 STANDINS = {
     "wan-cli with a stand-in": (WanCli, lambda folder, settings, patch: standin.furnish(folder, settings)),
     "wan-diffusers, tiny": (WanDiffusers, tiny.furnish),
@@ -62,6 +65,20 @@ class Bench:
         return list(self.engine.swap(self.context(part, name, **changes), iter(self.read(part))))
 
 
+def real(kind: registry.Engine, settings: Settings) -> Path:
+    """The folder of the engine's model files, fetched if they may be. Raises UgclabError."""
+    registry.require(kind, settings)
+    hub.ensure(kind.info.weights, settings.weights_dir, offline=settings.offline)
+    return settings.weights_dir
+
+
+def tiny_networks(folder: Path) -> Path:
+    """A folder of model files made by the tests; skips where what makes them is not installed."""
+    from tests.engines.inswapper.networks import stand_in
+
+    return stand_in(folder)
+
+
 @pytest.fixture(scope="module")
 def patch() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
@@ -76,21 +93,17 @@ def bench(
     request: pytest.FixtureRequest, clip: Path, tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch
 ) -> Bench:
     folder = tmp_path_factory.mktemp("engine")
-    settings = Settings()
     if request.param in STANDINS:
         kind, furnished = STANDINS[request.param]
-        settings = furnished(folder, settings, patch)
+        settings = furnished(folder, Settings(), patch)
+        engine = registry.make(kind, settings)
     else:
-        kind = ENGINES[request.param]
-    state = registry.availability(kind, settings)
-    if not state.ready:
-        pytest.skip(f"{state.reason}. {state.hint}")
+        settings, engine = Settings(), ENGINES[request.param]()
     try:
-        hub.ensure(kind.info.weights, settings.weights_dir, offline=settings.offline)
+        weights = tiny_networks(folder / "weights") if request.param == TINY else real(type(engine), settings)
     except UgclabError as error:
-        pytest.skip(f"{kind.info.name}: {error}")
-    engine = registry.make(kind, settings)
-    engine.setup(settings.weights_dir)
+        pytest.skip(f"{request.param}: {error}")
+    engine.setup(weights)
     source = Source(clip, probe(clip))
     (folder / "analysis").mkdir()
     picture = face_patch(256)

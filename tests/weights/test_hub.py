@@ -361,6 +361,7 @@ def test_the_published_wheel_holds_every_model(tmp_path: Path) -> None:
     catalog = {
         name: file.model_copy(update={"sources": tuple(s for s in file.sources if isinstance(s, WheelSource))})
         for name, file in CATALOG.items()
+        if name.startswith("mediapipe/")
     }
     ensure(catalog, tmp_path, catalog=catalog)
     assert set(state_of(catalog, tmp_path)) == {"ok"}

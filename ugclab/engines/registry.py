@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import metadata
 from types import ModuleType
@@ -87,6 +88,13 @@ def availability(engine: Engine, settings: Settings) -> Availability:
             reason=f"engine '{info.name}' needs {', '.join(s.name for s in absent)}, and fetching is off",
             hint="unset UGCLAB_OFFLINE, then: ugclab models pull",
         )
+    if bound := [file for file in (CATALOG[s.name] for s in absent) if file.terms]:
+        return Availability(
+            ready=False,
+            reason=f"engine '{info.name}' needs {', '.join(file.name for file in bound)}, whose licence somebody must "
+            f"accept first ({bound[0].licence})",
+            hint=hub.accepting(bound),
+        )
     if issubclass(engine, Furnished) and (lack := engine.lacking(settings)) is not None:
         return Availability(ready=False, reason=lack.reason, hint=lack.hint)
     return Availability(ready=True, to_fetch_mb=sum(CATALOG[s.name].size_bytes for s in absent) / 2**20)
@@ -127,11 +135,12 @@ def missing_packages(
 
 
 def _installed(distribution: str) -> bool:
-    try:
-        metadata.distribution(distribution)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+    """Whether it is here, or the build of it for GPUs, which has a name of its own and fills the same folder."""
+    for name in (distribution, f"{distribution}-gpu"):
+        with suppress(metadata.PackageNotFoundError):
+            metadata.distribution(name)
+            return True
+    return False
 
 
 def _scanned() -> Iterator[Engine]:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 EXIT_CODES = (
     "Exit codes: 0 done; 1 a fault of ours; 2 wrong usage; 10 input, 11 source, 12 plan, 13 avatar, 14 consent, 15 not "
     "let in; 20 face, 21 not found, 22 ambiguous; 30 engine failed, 31 unknown, 32 unavailable, 33 crashed, 34 time "
-    "limit; 40 model files, 41 corrupt; 50 output, 51 disk full; 60 network; 61 store, 62 unavailable, 63 corrupt; 70 "
-    "queue, 71 no such job, 72 conflict, 73 limit, 74 unavailable, 75 poison; 80 slower than before; 130 cancelled. "
-    "--debug anywhere shows the traceback of an error."
+    "limit; 40 model files, 41 corrupt, 42 licence not accepted; 50 output, 51 disk full; 60 network; 61 store, 62 "
+    "unavailable, 63 corrupt; 70 queue, 71 no such job, 72 conflict, 73 limit, 74 unavailable, 75 poison; 80 slower "
+    "than before; 130 cancelled. --debug anywhere shows the traceback of an error."
 )
 
 app = typer.Typer(

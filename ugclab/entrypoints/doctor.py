@@ -148,10 +148,21 @@ def _gpu() -> Iterator[Check]:
         yield Check(name="gpu", state="note", detail=f"nvidia-smi fails: {error}", hint="reinstall the NVIDIA driver")
         return
     yield Check(name="gpu", state="ok", detail="; ".join(done.stdout.strip().splitlines()))
+    if "onnxruntime" in _distributions() and "onnxruntime-gpu" not in _distributions():
+        yield Check(
+            name="onnxruntime",
+            state="note",
+            detail="the build for CPUs: the engine inswapper will not start beside a GPU that it cannot use",
+            hint="pip uninstall onnxruntime && pip install 'ugclab[inswapper-gpu]', or CUDA_VISIBLE_DEVICES=''",
+        )
+
+
+def _distributions() -> set[str]:
+    return {str(found.metadata["Name"]).lower() for found in metadata.distributions()}
 
 
 def _weights(settings: Settings) -> Iterator[Check]:
-    needed = [name for name, file in CATALOG.items() if file.used_by]
+    needed = [name for name, file in CATALOG.items() if file.used_by and not file.terms]
     try:
         states = hub.verify(needed, settings.weights_dir)
     except UgclabError as error:

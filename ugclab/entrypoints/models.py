@@ -1,6 +1,8 @@
 """`ugclab models`: model files listed, fetched, checked."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -38,16 +40,21 @@ def list_models(as_json: options.Json = False) -> None:
 
 
 @app.command(name="pull")
-def pull_models(names: options.Names = None, quiet: options.Quiet = False) -> None:
+def pull_models(
+    names: options.Names = None, accept_licence: options.AcceptLicence = False, quiet: options.Quiet = False
+) -> None:
     """Fetch what is missing and check it.
 
     wan2.2-animate is the checkpoint of wan-cli (about 54 GiB), wan2.2-animate-diffusers that of wan-diffusers (82 GB).
+    Files whose licence must be accepted are only fetched by name.
     """
     from ugclab.pipeline.steps import Progress
     from ugclab.settings import Settings
-    from ugclab.weights.hub import ensure
+    from ugclab.weights.hub import budget_for, ensure
 
     settings = Settings()
+    checkpoints, files = _meant(names)
+    accepted = accept_licence or _accepts(files, settings.weights_dir)
     from ugclab.entrypoints.progress import interruptible
 
     with interruptible(quiet=quiet) as (interrupt, bar):
@@ -57,7 +64,6 @@ def pull_models(names: options.Names = None, quiet: options.Quiet = False) -> No
                 raise Cancelled("cancelled")
             bar(Progress("fetch", None, done, total))
 
-        checkpoints, files = _meant(names)
         for name in checkpoints:
             if not quiet:
                 typer.echo(f"{name}: {_licence(name)}", err=True)
@@ -66,11 +72,13 @@ def pull_models(names: options.Names = None, quiet: options.Quiet = False) -> No
             files,
             settings.weights_dir,
             offline=settings.offline,
+            accepted=accepted,
+            budget_s=budget_for(files),
             mirror=settings.weights_mirror,
             on_progress=report,
             on_warning=lambda message: typer.echo(f"warning: {message}", err=True),
         )
-    if not quiet and files:
+    if paths and not quiet:
         typer.echo(f"{len(paths)} model files are whole in {settings.weights_dir}")
 
 
@@ -91,6 +99,22 @@ def verify_models(names: options.Names = None, as_json: options.Json = False) ->
         terminal.table(("file", "state"), states)
     if wrong := [name for name, state in states if state != "ok"]:
         raise WeightsCorrupt(f"not whole: {', '.join(wrong)}", hint="fetch them: ugclab models pull")
+
+
+def _accepts(names: list[str], folder: Path) -> bool:
+    """Show what must be accepted and ask, where somebody sits at a terminal; elsewhere it is for `ensure` to refuse."""
+    from ugclab.weights.hub import unaccepted
+
+    bound = unaccepted(names, folder)
+    if not bound or not _at_a_terminal():
+        return False
+    for terms in dict.fromkeys(file.terms for file in bound):
+        typer.echo(f"{', '.join(file.name for file in bound if file.terms == terms)}:\n{terms}", err=True)
+    return typer.confirm("Do you accept that?", default=False, err=True)
+
+
+def _at_a_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _licence(checkpoint: str) -> str:
@@ -129,7 +153,7 @@ def _meant(names: list[str] | None) -> tuple[list[str], list[str]]:
     from ugclab.weights.catalog import CATALOG
 
     if not names:
-        return [], [name for name, file in CATALOG.items() if file.used_by]
+        return [], [name for name, file in CATALOG.items() if file.used_by and not file.terms]
     of_engine = {engine: name for name, engine in CHECKPOINTS.items()}
     users = {user for file in CATALOG.values() for user in file.used_by}
     checkpoints: list[str] = []

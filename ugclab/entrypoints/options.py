@@ -47,4 +47,7 @@ Sheet = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+AcceptLicence = Annotated[
+    bool, typer.Option("--accept-licence", help="You accept the licences of the files named, see ugclab models list.")
+]
 Names = Annotated[list[str] | None, typer.Argument(help="Engines or files; all that engines need if left out.")]

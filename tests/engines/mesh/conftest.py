@@ -4,7 +4,7 @@ import pytest
 
 from tests.engines.mesh.people import Actor
 from ugclab.engines.mesh.detector import Detector
-from ugclab.engines.mesh.engine import DETECTOR, LANDMARKS
+from ugclab.engines.mesh.following import DETECTOR, LANDMARKS
 from ugclab.engines.mesh.landmarks import Landmarker
 from ugclab.errors import UgclabError
 from ugclab.settings import Settings

@@ -12,7 +12,7 @@ from tests.engines.mesh.conftest import Models
 from tests.engines.mesh.people import Actor, find, middle, wall
 from tests.engines.mesh.test_records import face
 from ugclab.engines.mesh import findings
-from ugclab.engines.mesh.engine import HANDS, PALMS
+from ugclab.engines.mesh.following import HANDS, PALMS
 from ugclab.engines.mesh.palms import LOOK_EVERY, Hand, HandDetector, covers
 from ugclab.engines.mesh.records import Recorder, Records
 from ugclab.engines.mesh.sampling import Still

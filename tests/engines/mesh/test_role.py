@@ -13,8 +13,9 @@ from tests.engines.mesh.people import Actor, Image, find, wall
 from ugclab.engines.base import Analysis, Monitor, SegmentContext, Source
 from ugclab.engines.mesh import shape
 from ugclab.engines.mesh.avatar import prepare
-from ugclab.engines.mesh.records import Recorder, Records
-from ugclab.engines.mesh.role import Role
+from ugclab.engines.mesh.following import Part
+from ugclab.engines.mesh.records import Recorder
+from ugclab.engines.mesh.role import Role, wearer
 from ugclab.engines.mesh.sampling import Still
 from ugclab.engines.mesh.topology import Floats
 from ugclab.media.frames import Frame
@@ -60,7 +61,8 @@ def role(models: Models, talker: Actor, tmp_path: Path) -> Role:
         options=SwapOptions(),
         monitor=Monitor(),
     )
-    return Role(Records(tmp_path), [0], shape.neutral(points[None]), worn, segment)
+    part = Part([0], shape.neutral(points[None]), None)
+    return Role(part, wearer(worn, part), segment)
 
 
 def stage_of(actor: Actor) -> Image:

@@ -117,6 +117,25 @@ def test_model_files_are_fetched_and_verified_with_progress(opened: Open, mirror
     assert f"{name} (wrong hash)" in found["message"]
 
 
+def test_terms_are_shown_and_accepted_by_who_pulls(opened: Open, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = "insightface/inswapper_128.onnx"
+    changes = {"terms": "for research only", "used_by": ("inswapper",)}
+    monkeypatch.setitem(CATALOG, bound, CATALOG[bound].model_copy(update=changes))
+    page = opened(weights_mirror=str(mirror))
+    card = engine(page, "inswapper")
+    assert {f["name"]: f["terms"] for f in card["files"] if f["terms"]} == {bound: "for research only"}
+    assert "accept" in card["availability"]["reason"]
+    page.post("/desk/shelf/inswapper/pull", json={})
+    refused = settled(page, "inswapper")
+    assert refused["state"] == "failed"
+    assert "for research only" in refused["message"]
+    assert page.post("/desk/shelf/inswapper/pull", json={"accepted": "no"}).status_code == 200
+    assert settled(page, "inswapper")["state"] == "failed"
+    page.post("/desk/shelf/inswapper/pull", json={"accepted": True})
+    assert settled(page, "inswapper")["state"] == "done"
+    assert {f["state"] for f in engine(page, "inswapper")["files"]} == {"ok"}
+
+
 def test_a_pull_can_be_stopped(opened: Open, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(names: object, folder: object, *, on_progress: Callable[[str, int, int], None], **_: object) -> None:
         for done in range(2000):

@@ -4,7 +4,6 @@ The faces are followed by the embedded engine's tracker, which needs no GPU: a s
 without one and the wrong person are found out before a model is loaded.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 from ugclab.engines.base import Analysis, Image, Monitor, SegmentContext, Source
 from ugclab.engines.clips.head import Head, calmed, of_face
 from ugclab.engines.mesh import choosing, findings, smoothing
-from ugclab.engines.mesh.engine import MeshSwap
+from ugclab.engines.mesh.avatar import find_face
+from ugclab.engines.mesh.following import Follower, chosen
 from ugclab.engines.mesh.records import Records
 from ugclab.engines.mesh.topology import Floats
 from ugclab.errors import FaceAmbiguous, InputError
@@ -27,10 +27,6 @@ from ugclab.schema.engine import EngineInfo
 from ugclab.schema.job import ReplaceMode, SwapOptions
 from ugclab.schema.media import TimeRange
 
-WEIGHTS = MeshSwap.info.weights
-"""Model files that looking needs."""
-PEOPLE = "people.json"
-"""Whom the options mean, as the embedded engine's analysis keeps it."""
 FADE = 3
 """Frames over which a head that comes or goes within a segment is faded in or out."""
 
@@ -53,8 +49,7 @@ class Lookout:
 
     def __init__(self, weights: Path) -> None:
         """Load them from the folder of model files."""
-        self._tracker = MeshSwap()
-        self._tracker.setup(weights)
+        self._follower = Follower(weights)
 
     def analyse(
         self,
@@ -67,7 +62,8 @@ class Lookout:
         info: EngineInfo,
     ) -> Analysis:
         """As FaceEngine.analyse, for the engine `info`: turned heads count, since the model draws them."""
-        made = self._tracker.analyse(source, ranges, avatar, options, workspace, monitor)
+        _, told = find_face(avatar, self._follower.detector, self._follower.landmarker)
+        self._follower.analyse(source, ranges, options, workspace, monitor, info)
         records, cast = Records(workspace), people(workspace)
         if len(cast) > 1:
             raise FaceAmbiguous(
@@ -84,17 +80,14 @@ class Lookout:
             engine=info.name,
             engine_version=info.version,
             ranges=tuple(findings.describe(span, source.info, records, cast, turned=True) for span in ranges),
-            warnings=(
-                *(told for told in made.warnings if told.startswith("the avatar's face is")),
-                *findings.crowd(persons, cast, records),
-            ),
+            warnings=(*told, *findings.crowd(persons, cast, records)),
             folder=workspace,
         )
 
 
 def people(folder: Path) -> list[list[int]]:
     """The tracks of each person who is meant, from an analysis's folder."""
-    return [part["tracks"] for part in json.loads((folder / PEOPLE).read_text())["people"]]
+    return [part.tracks for part in chosen(folder)]
 
 
 def sights(segment: SegmentContext) -> list[Sight]:

@@ -70,15 +70,8 @@ class Avatar:
 
 def prepare(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) -> Avatar:
     """Make a photo (height, width, 3), uint8 RGB, ready. Raises AvatarError with what to do."""
-    points, warnings = _find(photo, detector, landmarker)
+    points, warnings = find_face(photo, detector, landmarker)
     face = pose.fit(points, topology.canonical())
-    if abs(face.yaw) > TURNED:
-        warnings.append("the avatar's face is turned: a photo that looks at the camera looks better")
-    if abs(face.yaw) > MAX_YAW:
-        raise AvatarError(
-            f"the avatar's face is turned by {abs(face.yaw) / pose.FLATTENED:.0f} degrees",
-            hint="use a photo that looks at the camera",
-        )
     raw, seen = _unroll(photo, points)
     raw = _mirror_hidden(raw, seen)
     bare = glasses.bridge(Still.from_rgb(photo), points) > glasses.MIN_LINE_STILL
@@ -90,6 +83,20 @@ def prepare(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker
         warnings.append("the avatar is lit from one side, which is evened out: an evenly lit photo looks better")
     texture = _even_light(_fill_outside(raw), one_sided)
     return Avatar(face.invert(points), texture, tuple(warnings), bare)
+
+
+def find_face(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) -> tuple[Floats, list[str]]:
+    """Landmarks (468, 3) of the one face of a photo, px, and what to tell of it. Raises AvatarError with what to do."""
+    points, warnings = _find(photo, detector, landmarker)
+    yaw = abs(pose.fit(points, topology.canonical()).yaw)
+    if yaw > TURNED:
+        warnings.append("the avatar's face is turned: a photo that looks at the camera looks better")
+    if yaw > MAX_YAW:
+        raise AvatarError(
+            f"the avatar's face is turned by {yaw / pose.FLATTENED:.0f} degrees",
+            hint="use a photo that looks at the camera",
+        )
+    return points, warnings
 
 
 def _find(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) -> tuple[Floats, list[str]]:

@@ -81,7 +81,7 @@ def _most_like(persons: Sequence[Person], photo: Sequence[Floats]) -> Person:
     if len(scored) > 1 and best[0] - scored[1][0] < LIKE_MARGIN:
         raise FaceAmbiguous(
             "two people in the footage look about equally like the photo",
-            hint="use a frame of the footage itself as the photo, or --face left, right or index:N",
+            hint="use a frame of the footage itself as the photo, or choose left, right or index:N",
         )
     return best[2]
 

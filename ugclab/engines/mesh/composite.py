@@ -107,7 +107,7 @@ class Wearer:
 
     def wear(self, picture: Picture, points: Floats, pose: Pose, strength: float = 1.0) -> bool:
         """Change `picture` in place. False (and untouched) where the face is turned too far, or out of the picture."""
-        strength *= _fade(abs(pose.yaw), FADE_YAW) * _fade(abs(pose.pitch), FADE_PITCH)
+        strength *= fade(abs(pose.yaw), FADE_YAW) * fade(abs(pose.pitch), FADE_PITCH)
         if strength < 0.02:
             return False
         mesh = points + pose.turn(self._delta.points)
@@ -184,7 +184,7 @@ class Wearer:
             face *= scale
         moves = [(box - np.array([left, top, left, top], np.float32), shift) for box, shift in moves]
         _keep_own(face, target, own, moves, 1)
-        _blend(y, target, face, alpha)
+        blend(y, target, face, alpha)
 
         map_x, map_y, alpha, own = halves
         gain, *tints, _ = lit
@@ -205,7 +205,7 @@ class Wearer:
             if scale != 1:
                 face *= scale
             _keep_own(face, target, own, moves, 2)
-            _blend(part, target, face, alpha)
+            blend(part, target, face, alpha)
 
     def _room(self, width: int, height: int) -> Floats:
         """(8, height, width) to work in: memory fresh from the system for every frame would cost a quarter more."""
@@ -241,7 +241,7 @@ def _keep_own(face: Floats, target: Floats, own: Floats, moves: list[tuple[Float
         part += carried
 
 
-def _blend(plane: Plane, target: Floats, face: Floats, alpha: Floats) -> None:
+def blend(plane: Plane, target: Floats, face: Floats, alpha: Floats) -> None:
     """Write target + alpha (face - target) into the plane; where alpha is 0 a code value stays exactly what it was."""
     face -= target
     face *= alpha
@@ -274,6 +274,7 @@ def _within(rect: tuple[int, int, int, int], alpha: Floats, to_grid: Floats) -> 
     return (left, top, right - left, bottom - top) if right - left >= 8 and bottom - top >= 8 else None
 
 
-def _fade(angle: float, limits: tuple[float, float]) -> float:
+def fade(angle: float, limits: tuple[float, float]) -> float:
+    """1 up to the first of two angles, 0 from the second on, smooth between them."""
     t = min(max((limits[1] - angle) / (limits[1] - limits[0]), 0.0), 1.0)
     return t * t * (3 - 2 * t)

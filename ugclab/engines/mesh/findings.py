@@ -91,9 +91,9 @@ def crowd(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: Rec
     wanted = {track for tracks in cast for track in tracks}
     others = [person for person in persons if person.track not in wanted]
     if others:
-        told.append(
-            f"{len(others)} more face(s) are seen and stay as they are: --face all, left, right or index:N chooses"
-        )
+        one, many = "1 more face is seen and stays as it is", f"{len(others)} more faces are seen and stay as they are"
+        seen = one if len(others) == 1 else many
+        told.append(f"{seen}: choose another, or all of them, if it should be otherwise")
     for tracks in cast:
         rows = records.rows_of(list(tracks))
         index = records.index[rows]

@@ -1,15 +1,18 @@
-"""One person of the footage, playing a segment with the avatar's face on."""
+"""One person of the footage, playing a segment with the avatar's face on, by whatever means it is drawn."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ugclab.engines.base import SegmentContext
 from ugclab.engines.mesh import appearance, pose, shape, smoothing
 from ugclab.engines.mesh.avatar import Avatar
 from ugclab.engines.mesh.composite import Wearer
+from ugclab.engines.mesh.following import Part
+from ugclab.engines.mesh.pose import Pose
 from ugclab.engines.mesh.records import NO_FRAME, Records
+from ugclab.engines.mesh.sampling import Picture
 from ugclab.engines.mesh.spectacles import Spectacles
 from ugclab.engines.mesh.topology import Floats
 from ugclab.media.frames import Frame, first_tick
@@ -18,30 +21,27 @@ RAMP = 3
 """Frames over which a face that appears or leaves within analysed footage is faded in or out."""
 
 
+class Worn(Protocol):
+    """How a face is drawn over somebody's, frame by frame."""
+
+    def wear(self, picture: Picture, points: Floats, pose: Pose, strength: float = 1.0) -> bool:
+        """Change `picture` in place at landmarks `points` (468, 3); False, and untouched, where it cannot be worn."""
+
+
 class Role:
     """Where one person is in each frame of a segment, and what he wears."""
 
-    def __init__(
-        self,
-        records: Records,
-        tracks: list[int],
-        rest: Floats,
-        avatar: Avatar,
-        segment: SegmentContext,
-        eyewear: NDArray[np.uint8] | None = None,
-    ) -> None:
-        """`rest` (468, 3) is the person's own face at rest, `eyewear` the Spectacles.cover of what he wears."""
-        self._rest = rest
-        worn = None if eyewear is None else Spectacles(eyewear, rest)
-        delta = shape.identity_delta(avatar.shape, rest)
-        self._wearer = Wearer(avatar.texture, delta, worn, bare=avatar.bare)
+    def __init__(self, part: Part, worn: Worn, segment: SegmentContext) -> None:
+        records = Records(segment.analysis.folder)
+        self._rest = part.rest
+        self._wearer = worn
         self._stamps = records.stamps
         info = segment.source.info
         order = np.argsort(records.stamps, kind="stable")
         self._order, self._sorted = order, records.stamps[order]
         low, high = first_tick(segment.range.start, info), first_tick(segment.range.end, info)
         inside = np.flatnonzero((records.stamps >= low) & (records.stamps < high))
-        rows = records.rows_of(tracks)
+        rows = records.rows_of(part.tracks)
         frames = records.index["frame"][rows]
         self._seen = frozenset(frames.tolist())
         self._last_look: Floats | None = None
@@ -93,3 +93,19 @@ class Role:
                 fall = (last - number + 1) / (RAMP + 1) if goes else 1.0
                 return min(rise, fall, 1.0)
         return 0.0
+
+
+def wearer(avatar: Avatar, part: Part) -> Wearer:
+    """The avatar's mesh, for one person's face."""
+    worn = None if part.eyewear is None else Spectacles(part.eyewear, part.rest)
+    return Wearer(avatar.texture, shape.identity_delta(avatar.shape, part.rest), worn, bare=avatar.bare)
+
+
+def perform(roles: Sequence[Role], segment: SegmentContext, frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Let all of them play a segment: each frame once, in order, with its progress told."""
+    total = max(round(segment.range.duration * segment.source.info.frame_rate), 1)
+    for count, frame in enumerate(frames, 1):
+        for role in roles:
+            frame.swapped |= role.play(frame)
+        segment.monitor.step(min(count, total), total)
+        yield frame

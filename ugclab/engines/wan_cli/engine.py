@@ -10,9 +10,10 @@ from ugclab.engines.base import Analysis, Image, Lack, Monitor, SegmentContext, 
 from ugclab.engines.clips.composing import composed
 from ugclab.engines.clips.crop import choose
 from ugclab.engines.clips.files import write_canvases
-from ugclab.engines.clips.looking import WEIGHTS, Lookout, canvases, check_one_shot, sights
+from ugclab.engines.clips.looking import Lookout, canvases, check_one_shot, sights
 from ugclab.engines.clips.reference import framed
 from ugclab.engines.clips.timing import sample
+from ugclab.engines.mesh.following import WEIGHTS
 from ugclab.engines.wan_cli import place as places
 from ugclab.engines.wan_cli.commands import RATE, Files, check, commands, made, run
 from ugclab.engines.wan_cli.narrowing import narrow_to_heads

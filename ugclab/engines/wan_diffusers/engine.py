@@ -9,9 +9,10 @@ import numpy as np
 from ugclab.engines.base import Analysis, Image, Lack, Monitor, SegmentContext, Source
 from ugclab.engines.clips.composing import composed
 from ugclab.engines.clips.crop import choose
-from ugclab.engines.clips.looking import WEIGHTS, Lookout, check_one_shot, sights
+from ugclab.engines.clips.looking import Lookout, check_one_shot, sights
 from ugclab.engines.clips.reference import framed, scaled
 from ugclab.engines.clips.timing import sample
+from ugclab.engines.mesh.following import WEIGHTS
 from ugclab.engines.wan_cli.place import AREAS, lacking_gpu
 from ugclab.engines.wan_diffusers.conditioning import streams
 from ugclab.engines.wan_diffusers.loading import load

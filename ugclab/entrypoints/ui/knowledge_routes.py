@@ -26,8 +26,8 @@ def knowledge_routes(shelf: Shelf, figures: Figures) -> APIRouter:
         return shelf.pulls.shown()
 
     @routes.post("/shelf/{name}/{what}")
-    def change(name: str, what: str, request: Request) -> dict[str, Any]:
-        """Fetch, verify or stop, where whoever asks may."""
+    def change(name: str, what: str, request: Request, document: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+        """Fetch, verify or stop, where whoever asks may; `accepted` says that they accept the licences shown."""
         if not may_pull(request, shelf.settings):
             raise IntakeError(
                 "model files are not fetched from this page",
@@ -35,7 +35,7 @@ def knowledge_routes(shelf: Shelf, figures: Figures) -> APIRouter:
             )
         if what == "cancel":
             return shelf.cancel(name)
-        return shelf.start(name, fetch=what == "pull")
+        return shelf.start(name, fetch=what == "pull", accepted=document.get("accepted") is True)
 
     @routes.get("/figures")
     def shown_figures() -> dict[str, Any]:

@@ -30,6 +30,7 @@ class _Pull:
     name: str
     kind: Literal["pull", "verify"]
     total_bytes: int
+    accepted: bool = False
     state: State = "running"
     arrived: dict[str, int] = field(default_factory=dict)
     file: str = ""
@@ -66,7 +67,7 @@ class Pulls:
         with self._lock:
             return {name: pull.shown() for name, pull in self._known.items()}
 
-    def start(self, name: str, files: tuple[str, ...], *, fetch: bool) -> dict[str, Any]:
+    def start(self, name: str, files: tuple[str, ...], *, fetch: bool, accepted: bool = False) -> dict[str, Any]:
         """Begin; of a name that is being worked on already, that one. Raises LimitReached."""
         with self._lock:
             running = [pull for pull in self._known.values() if pull.state == "running"]
@@ -75,7 +76,7 @@ class Pulls:
             if len(running) >= _AT_ONCE:
                 raise LimitReached("other model files are being fetched", hint="wait for them, or stop one")
             total = sum(CATALOG[file].size_bytes for file in files if file in CATALOG)
-            pull = self._known[name] = _Pull(name, "pull" if fetch else "verify", total)
+            pull = self._known[name] = _Pull(name, "pull" if fetch else "verify", total, accepted)
             pull.thread = threading.Thread(target=self._work, args=(pull, files), name=f"pull-{name}", daemon=True)
             pull.thread.start()
             return pull.shown()
@@ -141,6 +142,8 @@ class Pulls:
                 single,
                 settings.weights_dir,
                 offline=settings.offline,
+                accepted=pull.accepted,
+                budget_s=hub.budget_for(single),
                 mirror=settings.weights_mirror,
                 on_progress=heard,
             )

@@ -43,9 +43,9 @@ class Shelf:
             raise WeightsError(f"engine '{name}' has no model files", hint="it is ready as it is")
         return weights
 
-    def start(self, name: str, *, fetch: bool) -> dict[str, Any]:
+    def start(self, name: str, *, fetch: bool, accepted: bool = False) -> dict[str, Any]:
         """Begin to fetch or to verify. Raises LimitReached where too much goes on, and as `files_of`."""
-        return self.pulls.start(name, self.files_of(name), fetch=fetch)
+        return self.pulls.start(name, self.files_of(name), fetch=fetch, accepted=accepted)
 
     def cancel(self, name: str) -> dict[str, Any]:
         """Stop it; what has arrived is kept. Raises EngineNotFound for what is not going on."""
@@ -65,7 +65,7 @@ class Shelf:
     def _file(self, name: str) -> dict[str, Any]:
         known = CATALOG.get(name)
         if known is None:
-            return {"name": name, "size_bytes": 0, "licence": "", "sources": [], "state": "unknown"}
+            return {"name": name, "size_bytes": 0, "licence": "", "terms": "", "sources": [], "state": "unknown"}
         try:
             (status,) = hub.verify([name], self.settings.weights_dir)
             state: str = status.state
@@ -75,6 +75,7 @@ class Shelf:
             "name": name,
             "size_bytes": known.size_bytes,
             "licence": known.licence,
+            "terms": known.terms,
             "sources": [str(source) for source in known.sources],
             "sha256": known.sha256,
             "state": state,

@@ -25,9 +25,9 @@ export async function mount(element) {
     list.removeAttribute("aria-busy");
     if (running(shelf.last)) poll();
   };
-  const act = async (name, what, place) => {
+  const act = async (name, what, place, accepted = false) => {
     try {
-      const pull = await ask(`/desk/shelf/${encodeURIComponent(name)}/${what}`, {});
+      const pull = await ask(`/desk/shelf/${encodeURIComponent(name)}/${what}`, { accepted });
       shelf.last.pulls[name] = pull;
       fill(place, ...pulling(name, pull, act, place));
       poll();
@@ -134,13 +134,14 @@ function memory(engine) {
     ? el(".e-bars", {}, rows.map(([name, gb]) => el(".e-bar", {}, el("span", {}, name),
       el("span.e-track", {}, el("span.e-fill", { style: { width: `${(gb / most) * 100}%` } })),
       el("span.u-number", {}, `${gb} GB`))))
-    : el("p.u-muted", {}, "None: it runs on the processor.");
+    : el("p.u-muted", {}, "None needed: it runs on the processor.");
   return el("section", {}, el("h3", {}, "GPU memory"), body);
 }
 
 function files(engine, shelf, act, place) {
   if (!engine.files.length) return el("section", {}, el("h3", {}, "Model files"), el("p.u-muted", {}, "None."));
   const missing = engine.files.some((file) => file.state !== "ok");
+  const terms = [...new Set(engine.files.filter((file) => file.terms && file.state !== "ok").map((file) => file.terms))];
   const total = engine.files.reduce((sum, file) => sum + file.size_bytes, 0);
   const whole = engine.files.filter((file) => file.state === "ok").length;
   const table = el("table.u-table.e-files", {},
@@ -155,19 +156,32 @@ function files(engine, shelf, act, place) {
     el(".u-row.u-spread", {},
       el("h3", {}, "Model files ", el("span.u-muted.u-number", {}, `${whole} of ${engine.files.length} whole, ${megabytes(total)}`)),
       shelf.may_pull ? el(".u-row", {},
-        missing && !shelf.offline ? el("button.u-button.u-solid", { onclick: () => act(engine.name, "pull", place), "aria-label": `Pull model files of ${engine.name}` }, "Pull") : null,
+        missing && !shelf.offline && !terms.length ? el("button.u-button.u-solid", { onclick: () => act(engine.name, "pull", place), "aria-label": `Pull model files of ${engine.name}` }, "Pull") : null,
         el("button.u-button", { onclick: () => act(engine.name, "verify", place), "aria-label": `Verify model files of ${engine.name}` }, "Verify")) : null),
+    shelf.may_pull && !shelf.offline ? accepting(engine, terms, act, place) : null,
     place,
-    missing && !shelf.may_pull ? copyable(`ugclab models pull ${engine.name}`, "To fetch them, on the machine") : null,
+    missing && !shelf.may_pull ? copyable(`ugclab models pull ${engine.name}${terms.length ? " --accept-licence" : ""}`, terms.length ? "To accept the licence and fetch them, on the machine" : "To fetch them, on the machine") : null,
     el(".u-scroll", {}, table));
 }
 
-/** Where a file comes from, short: the host of an address, the wheel that holds it. */
+/** What must be agreed to before files are fetched, and the button that does both. */
+function accepting(engine, terms, act, place) {
+  if (!terms.length) return null;
+  return el(".u-note.u-stack.e-terms", {}, terms.map((text) => el("p", {}, `${text}.`)),
+    el(".u-row", {}, el("button.u-button.u-solid", { onclick: () => act(engine.name, "pull", place, true), "aria-label": `Accept the licence and pull model files of ${engine.name}` }, "Accept and pull")));
+}
+
+/** Where a file comes from, short: the host of an address, the archive or the wheel that holds it. */
 function from(sources) {
-  return sources.map((source) => {
-    if (!source.startsWith("http")) return source.split(" of the ").pop();
-    try { return new URL(source).host; } catch { return source; }
-  }).join(", or ");
+  const short = sources.map((source) => {
+    const [address, member] = source.split(" of ").reverse();
+    if (!address.startsWith("http")) return source.split(" of the ").pop();
+    try {
+      const { host, pathname } = new URL(address);
+      return member ? `${pathname.split("/").pop()} at ${host}` : host;
+    } catch { return source; }
+  });
+  return [...new Set(short)].join(", or ");
 }
 
 const mark = (state) => el(`span.e-mark.${state === "ok" ? "ok" : "bad"}`, {}, STATES[state] ?? state);
