@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.engines.wan import tiny
+from tests.engines.wan import standin, tiny
 from tests.face_clips import number_of
 from ugclab.engines import registry
 from ugclab.engines.wan_diffusers import loading, lora, memory
 from ugclab.engines.wan_diffusers.engine import WanDiffusers
 from ugclab.engines.wan_diffusers.memory import Strategy
-from ugclab.errors import Cancelled, EngineError, EngineUnavailable, InputError, WeightsCorrupt, WeightsError
+from ugclab.errors import Cancelled, EngineError, EngineUnavailable, FaceNotFound, WeightsCorrupt, WeightsError
 from ugclab.media.frames import read_frames
 from ugclab.media.probe import probe
 from ugclab.pipeline.plan import SwapRequest
@@ -260,9 +260,48 @@ def test_what_is_missing_is_named(here: Settings, tmp_path: Path) -> None:
         assert state.hint
 
 
-def test_a_person_is_refused(ask: SwapRequest, here: Settings) -> None:
-    with pytest.raises(InputError, match="cannot replace a person: it replaces the head"):
+def test_a_person_needs_the_official_preprocessing(ask: SwapRequest, here: Settings) -> None:
+    with pytest.raises(EngineUnavailable, match="whole persons need the official preprocessing"):
         run(ask.model_copy(update={"options": SwapOptions(replace="person")}), here)
+
+
+@pytest.fixture
+def equipped(here: Settings, tmp_path: Path) -> Settings:
+    """With a stand-in of the official scripts and their checkpoint as well."""
+    settings = standin.furnish(tmp_path / "wan", here, wan_steps=2, wan_area="512x512")
+    tiny.lora(settings.wan_checkpoint)
+    return settings.model_copy(update={"wan_relight": False})
+
+
+def test_official_streams_are_made_once_and_taken_up_after_a_fault(ask: SwapRequest, equipped: Settings) -> None:
+    engine = ready(equipped)
+    resident = engine._resident
+
+    def full(**given: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    full.transformer = resident.pipe.transformer  # type: ignore[attr-defined]
+    engine._resident = replace(resident, pipe=full)
+    with pytest.raises(EngineError, match="memory does not suffice"):
+        run(ask, equipped, engine=engine)
+    engine._resident = resident
+    run(ask, equipped, engine=engine)
+    assert [name for name, _ in standin.calls(equipped)] == ["preprocess"]
+
+
+def test_a_person_is_put_in_by_the_preprocessings_mask(ask: SwapRequest, equipped: Settings) -> None:
+    run(ask.model_copy(update={"options": SwapOptions(replace="person")}), equipped)
+    old, new = (next(read_frames(path, probe(path))) for path in (ask.source, ask.out))
+    changed = np.abs(new.y.astype(int) - old.y) > 12
+    height, width = changed.shape
+    assert changed[height // 4 :, width // 4 : -width // 4].mean() > 0.6
+    assert changed[:, : width // 8].mean() < 0.02
+
+
+def test_no_face_in_the_preprocessing_is_told(ask: SwapRequest, equipped: Settings) -> None:
+    (Path(str(equipped.wan_repo)) / "FAULT").write_text("no face")
+    with pytest.raises(FaceNotFound, match="finds no face"):
+        run(ask, equipped)
 
 
 def test_another_version_of_diffusers_is_found_out(

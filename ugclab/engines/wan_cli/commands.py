@@ -137,6 +137,37 @@ def _refusal(problem: Problem, place: Place) -> EngineUnavailable:
     return EngineUnavailable(f"{problem.what} ({problem.id})", hint=hint)
 
 
+def preprocess(place: Place, files: Files, canvas: tuple[int, int], sampling: Sampling, monitor: Monitor) -> None:
+    """Run the first script alone, for another engine's generation. Raises as `run`."""
+    pair = build(
+        "replace",
+        video=str(files.video),
+        avatar=str(files.avatar),
+        checkpoint=str(place.checkpoint),
+        work=str(files.streams),
+        output=str(files.output),
+        area=fitting_area(canvas),
+        clip_length=sampling.clip_length,
+    )
+    words = (str(place.python), *pair.preprocess[1:])
+    check(place, words, here=True)
+    _run_step(place, files, "preprocess", words, lambda text: None, lambda: monitor.step(0, 1000))
+
+
+def _run_step(
+    place: Place,
+    files: Files,
+    step: str,
+    words: Sequence[str],
+    told: Callable[[str], None],
+    wanted: Callable[[], None],
+) -> None:
+    try:
+        run_logged((words[0], "-u", *words[1:]), place.repo, files.log(step), told, wanted)
+    except EngineError as error:
+        raise _explained(step, error, place, files) from error
+
+
 def run(
     place: Place, files: Files, pair: CommandPair, sampling: Sampling, monitor: Monitor, between: Callable[[], None]
 ) -> None:
@@ -165,10 +196,7 @@ def run(
         def check_wanted(ticks: Iterator[int] = ticks) -> None:
             monitor.step(next(ticks), 1000)
 
-        try:
-            run_logged((words[0], "-u", *words[1:]), place.repo, files.log(step), told(step), check_wanted)
-        except EngineError as error:
-            raise _explained(step, error, place, files) from error
+        _run_step(place, files, step, words, told(step), check_wanted)
         if step == "preprocess":
             between()
 

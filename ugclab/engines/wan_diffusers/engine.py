@@ -13,9 +13,10 @@ from ugclab.engines.clips.looking import Lookout, check_one_shot, sights
 from ugclab.engines.clips.reference import framed, scaled
 from ugclab.engines.clips.timing import sample
 from ugclab.engines.mesh.following import WEIGHTS
-from ugclab.engines.wan_cli.place import AREAS, lacking_gpu
+from ugclab.engines.wan_cli.place import AREAS, Place, lacking_checkpoint, lacking_gpu, lacking_scripts
 from ugclab.engines.wan_diffusers.conditioning import streams
 from ugclab.engines.wan_diffusers.loading import load
+from ugclab.engines.wan_diffusers.official import official
 from ugclab.engines.wan_diffusers.segment import generate
 from ugclab.errors import EngineUnavailable
 from ugclab.media.frames import Frame
@@ -24,7 +25,10 @@ from ugclab.schema.job import ReplaceMode, SwapOptions
 from ugclab.schema.media import TimeRange
 from ugclab.settings import Settings
 from ugclab.wan.diffusers_form import faults
+from ugclab.wan.manifest import Use
 
+PREPROCESSING: tuple[Use, ...] = ("preprocess", "replace")
+"""What the official preprocessing needs of the official checkpoint, where it is used."""
 FEW_STEPS = 10
 """Fewer without a distilled LoRA are undersampled (T17)."""
 
@@ -36,9 +40,9 @@ class WanDiffusers:
         name="wan-diffusers",
         version="1",
         model_version="Wan2.2-Animate-14B-Diffusers",
-        summary="Wan2.2-Animate kept loaded: a new head on the source's own body; needs a GPU of 24 GB or more.",
+        summary="Wan2.2-Animate kept loaded: a new head, or a new person; needs a GPU of 24 GB or more.",
         replaces="head",
-        replaceable=(ReplaceMode.HEAD,),
+        replaceable=(ReplaceMode.HEAD, ReplaceMode.PERSON),
         licences=Licences(code="Apache-2.0", weights="Apache-2.0; a distilled LoRA has its own"),
         commercial_use="unknown",
         weights=WEIGHTS,
@@ -62,6 +66,8 @@ class WanDiffusers:
         ):
             if path is not None and not path.expanduser().is_file():
                 return Lack(reason=f"the LoRA {path} is not there", hint=way)
+        if settings.wan_repo and (lack := lacking_scripts(settings) or lacking_checkpoint(settings, PREPROCESSING)):
+            return lack
         return None if settings.wan_cpu else lacking_gpu(settings)
 
     @classmethod
@@ -75,6 +81,7 @@ class WanDiffusers:
             "relight": str(settings.wan_relight),
             "lora": f"{lora.name} {lora.stat().st_size}" if lora and lora.is_file() else "",
             "memory": settings.wan_memory,
+            "streams": "official" if settings.wan_repo else "own",
         }
 
     def __init__(self) -> None:
@@ -107,7 +114,12 @@ class WanDiffusers:
         workspace: Path,
         monitor: Monitor,
     ) -> Analysis:
-        """Follow the heads; warn of settings that will not look good."""
+        """Follow the heads; refuse what our own streams cannot do, warn of settings that will not look good."""
+        if options.replace is ReplaceMode.PERSON and not (self._settings and self._settings.wan_repo):
+            raise EngineUnavailable(
+                "our own tracker follows heads: whole persons need the official preprocessing",
+                hint="set UGCLAB_WAN_REPO and UGCLAB_WAN_PYTHON, or use --replace head",
+            )
         found = self._lookout.analyse(source, ranges, avatar, options, workspace, monitor, self.info)
         told = []
         if self._resident.steps < FEW_STEPS and "distilled" not in self._resident.merged:
@@ -125,8 +137,10 @@ class WanDiffusers:
         info = segment.source.info
         sampling = sample([sight.time for sight in found], settings.wan_rate)
         heads = np.stack([sight.head.box for sight in found])
-        crop = choose(ReplaceMode.HEAD, (info.width, info.height), heads, AREAS[settings.wan_area])
+        crop = choose(segment.options.replace, (info.width, info.height), heads, AREAS[settings.wan_area])
         shown = streams(segment, sampling, found, crop, self._resident.face_px)
+        if settings.wan_repo:
+            shown = official(Place.of(settings), segment, sampling, crop, shown)
         reference = scaled(framed(segment.avatar, crop.canvas), crop.canvas)
         seed, monitor = segment.options.seed, segment.monitor
         made = generate(self._resident, shown, reference, sampling, seed, settings.wan_area, monitor)
