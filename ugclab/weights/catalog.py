@@ -76,7 +76,7 @@ INSIGHTFACE_TERMS = (
     "are at https://github.com/deepinsight/insightface, section License"
 )
 
-FOLLOWING = ("inswapper", "mesh")
+FOLLOWING = ("inswapper", "mesh", "wan-cli", "wan-diffusers")
 """Engines that follow faces by mediapipe's models."""
 
 
