@@ -32,7 +32,7 @@ LIMBS = (
     ("left eye", "left ear", (255, 0, 170)),
 )  # fmt: skip
 """What OpenPose draws of a head and shoulders, in its colours, RGB."""
-SHOULDERS = (0.95, 1.55)
+SHOULDERS = (0.95, 1.1)
 """Where shoulders are guessed to be, from the middle of the face: to the side and down, in heights of the face."""
 
 
