@@ -24,8 +24,8 @@ from ugclab.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 _POLL_S = 0.5
-_GLANCE_S, _STUDY_S = 0.1, 0.5
-"""The same for the queues somebody waits for at a page. Ten times a second cost an idle worker a percent of a core."""
+_GLANCE_S, _STUDY_S = 0.2, 0.5
+"""The same for the queues somebody waits for at a page: each look into a queue costs an idle worker milliseconds."""
 _TIDY_EVERY_S = 60.0
 _FETCHES, _NOTICES = 4, 4
 _GPUS = Path("/proc/driver/nvidia/gpus")
