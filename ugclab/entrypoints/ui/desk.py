@@ -25,6 +25,7 @@ from ugclab.schema.job import (
     FaceTransformInput,
     JobView,
     Principal,
+    ReplaceMode,
     Request,
     SwapOptions,
 )
@@ -46,11 +47,14 @@ class Draft(Frozen):
     engine: str = Field("mesh", max_length=64)
     face: str = Field("largest", max_length=32)
     eyewear: EyewearMode = EyewearMode.KEEP
+    replace: ReplaceMode = ReplaceMode.HEAD
     watermark: str = Field("", max_length=80)
 
     def options(self) -> SwapOptions:
         """What changes the result. Raises InputError."""
-        return SwapOptions(face=chosen_face(self.face), eyewear=self.eyewear, watermark=self.watermark)
+        return SwapOptions(
+            face=chosen_face(self.face), eyewear=self.eyewear, replace=self.replace, watermark=self.watermark
+        )
 
 
 class Desk:

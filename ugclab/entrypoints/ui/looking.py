@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from ugclab.engines import registry
 from ugclab.entrypoints.ui.desk import PROJECT, Desk, Sha256, chosen_face
 from ugclab.errors import Cancelled, InputError
 from ugclab.schema.base import Frozen, Rational, first_fault
-from ugclab.schema.job import EyewearMode, Principal, SwapOptions
+from ugclab.schema.job import EyewearMode, Principal, ReplaceMode, SwapOptions
 from ugclab.schema.look import FacesLook, FacesSeen, FrameLook, FrameSeen, Look, Seen, StripLook, StripSeen
 from ugclab.storage import paths
 
@@ -26,6 +27,7 @@ class Asked(Frozen):
     engine: str = Field("mesh", max_length=64)
     face: str = Field("largest", max_length=32)
     eyewear: EyewearMode = EyewearMode.KEEP
+    replace: ReplaceMode = ReplaceMode.HEAD
 
 
 class Looking:
@@ -54,13 +56,15 @@ class Looking:
         about: dict[str, Any] = {"user": principal.user, "project": PROJECT, "page": asked.page, "source": source}
         if asked.kind == "strip":
             return StripLook(**about)
-        options = SwapOptions(face=chosen_face(asked.face), eyewear=asked.eyewear)
+        options = SwapOptions(face=chosen_face(asked.face), eyewear=asked.eyewear, replace=asked.replace)
         avatar = self._desk.input(principal, asked.avatar) if asked.avatar else None
         about |= {"plan": asked.plan, "engine": asked.engine, "options": options}
         if asked.kind == "faces":
             return FacesLook(**about, avatar=avatar)
         if avatar is None:
             raise InputError("there is no face to put in yet", hint="bring a photo")
+        if registry.find(asked.engine).info.replaces != "face":
+            raise InputError(f"{asked.engine} makes whole clips: no single frame", hint="submit a short segment first")
         return FrameLook(**about, avatar=avatar, at=asked.at)
 
     def answer(self, principal: Principal, look_id: str) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ export function engineChoice(catalogue, chosen, onChoose) {
     const state = !ready ? "not on this machine" : fetches ? `here, after ${Math.ceil(fetches)} MB are fetched` : "here, now";
     return el(`label.cr-engine-choice${ready ? "" : ".away"}`, {},
       el("input", { type: "radio", name: "engine", value: engine.name, checked: engine.name === chosen, onchange: () => onChoose(engine) }),
-      el("span", {}, el("b", {}, engine.name), ` · ${state} · replaces the ${engine.replaces}`, engine.commercial_use === "no" && " · non-commercial"));
+      el("span", {}, el("b", {}, engine.name), ` · ${state} · replaces the ${engine.replaceable.length ? engine.replaceable.join(" or ") : engine.replaces}`, engine.commercial_use === "no" && " · non-commercial"));
   });
 }
 
@@ -38,18 +38,24 @@ export function engineSays(engine) {
   ];
 }
 
-/** Glasses and watermark. `set(given)` shows what was kept, `onChange(given)` tells what was chosen. */
+/** Glasses, watermark, and head or person where an engine leaves the choice; `set` shows, `onChange` tells what is chosen. */
 export function moreChoices(onChange) {
   const glasses = el("select.u-select", { id: "glasses" },
     el("option", { value: "keep" }, "Keep them on"), el("option", { value: "cover" }, "Cover them with the face"));
+  const replace = el("select.u-select", { id: "replace" },
+    el("option", { value: "head" }, "The head; all else stays the footage's own"), el("option", { value: "person" }, "The whole person"));
+  const replaced = el("label.u-hidden", {}, "What is replaced", replace);
   const mark = el("input.u-input", { id: "watermark", maxLength: 80, placeholder: "none" });
-  const tell = () => onChange({ eyewear: glasses.value, watermark: mark.value.trim() });
-  glasses.addEventListener("change", tell);
-  mark.addEventListener("change", tell);
+  const tell = () => onChange({ eyewear: glasses.value, replace: replace.value, watermark: mark.value.trim() });
+  for (const field of [glasses, replace, mark]) field.addEventListener("change", tell);
   const element = el("details.cr-more", {}, el("summary", {}, "More choices"),
-    el(".cr-fields", {}, el("label", {}, "Glasses in the footage", glasses), el("label", {}, "Watermark on swapped frames", mark),
+    el(".cr-fields", {}, replaced, el("label", {}, "Glasses in the footage", glasses), el("label", {}, "Watermark on swapped frames", mark),
       el("p.u-muted.u-small", {}, "Every result says in its metadata that it was altered, with or without a watermark.")));
-  return { element, set({ eyewear = "keep", watermark = "" }) { glasses.value = eyewear; mark.value = watermark; } };
+  return {
+    element,
+    set({ eyewear = "keep", replace: what = "head", watermark = "" }) { glasses.value = eyewear; replace.value = what; mark.value = watermark; },
+    offer(engine) { replaced.classList.toggle("u-hidden", engine.replaceable.length < 2); },
+  };
 }
 
 /** Put choices into a place, keeping the keyboard where it was. */

@@ -12,7 +12,7 @@ const KEPT = "ugclab-draft"; // the draft outlives a reload of the page
 
 class Create {
   constructor(root) {
-    this.draft = { source: null, avatar: null, segments: [], engine: "mesh", face: "largest", eyewear: "keep", watermark: "", at: 0 };
+    this.draft = { source: null, avatar: null, segments: [], engine: "mesh", face: "largest", eyewear: "keep", replace: "head", watermark: "", at: 0 };
     this.looks = new Looks();
     this.#build(root);
     this.#loadEngines();
@@ -158,7 +158,8 @@ class Create {
 
   #document() {
     const { source, avatar, engine, face, eyewear, segments } = this.draft;
-    return { source: source.id, avatar: avatar?.id, plan: writePlan(segments, source.rate), engine, face, eyewear };
+    const replace = this.#engine?.replaceable.length ? this.draft.replace : "head";
+    return { source: source.id, avatar: avatar?.id, plan: writePlan(segments, source.rate), engine, face, eyewear, replace };
   }
 
   // ---- what is asked of the workbench
@@ -170,7 +171,7 @@ class Create {
 
   #askFrame = settled(90, async () => {
     const { source, avatar, at, segments } = this.draft;
-    if (!source || !avatar || !segments.length) return;
+    if (!source || !avatar || !segments.length || this.#makesClips) return;
     const [num, den] = source.rate;
     this.preview.busy(true);
     try {
@@ -230,17 +231,21 @@ class Create {
     try {
       this.catalogue = await ask("/desk/engines");
       choose(this.engines, engineChoice(this.catalogue, this.draft.engine, (engine) => this.#chooseEngine(engine)));
+      this.more.offer(this.#engine);
       fill(this.engineSays, engineSays(this.#engine));
     } catch (error) {
       fill(this.engines, fault(error));
     }
   }
 
+  /** Such an engine shows nothing before its minutes on a GPU are over: no preview of one frame. */
+  get #makesClips() { return Boolean(this.#engine && this.#engine.replaces !== "face"); }
   get #engine() { return this.catalogue?.find((e) => e.name === this.draft.engine) ?? this.catalogue?.[0]; }
 
   #chooseEngine(engine) {
     this.draft.engine = engine.name;
     this.shown = null;
+    this.more.offer(engine);
     fill(this.engineSays, engineSays(engine));
     this.#changed();
     this.#showPreview();
@@ -272,7 +277,8 @@ class Create {
     const { source, avatar, at, segments } = this.draft;
     if (source && avatar) {
       const segment = segments.find((s) => at >= s.from && at < s.to);
-      if (this.shown) this.preview.show(this.shown, { kept: segment?.action === "keep", at: at / this.#fps });
+      if (this.#makesClips) this.preview.says("This engine makes whole clips: what it does shows when a segment is done. Try a short one first.", "No preview");
+      else if (this.shown) this.preview.show(this.shown, { kept: segment?.action === "keep", at: at / this.#fps });
       else this.preview.says("Putting the face into one frame");
     } else {
       const brought = source ? "Bring a face, and one frame is shown here before and after."
@@ -327,8 +333,8 @@ class Create {
     const there = async (input) => input && ask(`/desk/card/${input.id}`).catch(() => null);
     const [source, avatar] = await Promise.all([there(kept.source), there(kept.avatar)]);
     if (this.draft.source || this.draft.avatar) return; // somebody was faster
-    const { engine = "mesh", eyewear = "keep", watermark = "" } = kept;
-    Object.assign(this.draft, { engine, eyewear, watermark });
+    const { engine = "mesh", eyewear = "keep", replace = "head", watermark = "" } = kept;
+    Object.assign(this.draft, { engine, eyewear, replace, watermark });
     this.more.set(this.draft);
     if (avatar) this.#haveAvatar(avatar, !source);
     if (source) this.#haveSource(source, kept.segments?.length ? kept : null);
