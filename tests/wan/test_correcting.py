@@ -69,7 +69,9 @@ def test_a_switch_that_was_said_to_be_off_goes() -> None:
 
 
 def test_what_only_the_person_knows_is_left() -> None:
-    found = corrected("python generate.py --task animate-14B --src_root_path ./streams --refert_num 1 --save_file a.mp4")
+    found = corrected(
+        "python generate.py --task animate-14B --src_root_path ./streams --refert_num 1 --save_file a.mp4"
+    )
     assert found.done == ()
     assert worse_than_a_note(found) == ["U1"]
     both = corrected(f"{GENERATE} --use_relighting_lora")
