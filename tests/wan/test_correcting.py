@@ -15,13 +15,13 @@ from ugclab.wan.reading import commands_of
 
 AROUND = Surroundings(contract=snapshot(), base=None)
 GENERATE = (
-    "python generate.py --task animate-14B --ckpt_dir ./ckpt --src_root_path ./work --save_file a.mp4 --refert_num 1"
+    "python generate.py --task animate-14B --ckpt_dir ./ckpt --src_root_path ./streams --save_file a.mp4 --refert_num 1"
 )
 SCRIPT = "wan/modules/animate/preprocess/preprocess_data.py"
 MODULE = SCRIPT.removesuffix(".py").replace("/", ".")
 PREPROCESS = (
     f"python {SCRIPT} --ckpt_path ./ckpt/process_checkpoint "
-    "--video_path a.mp4 --refer_path b.png --save_path ./work --resolution_area 1280 720"
+    "--video_path a.mp4 --refer_path b.png --save_path ./streams --resolution_area 1280 720"
 )
 
 
@@ -47,7 +47,7 @@ def worse_than_a_note(found: Corrected) -> list[str]:
         (GENERATE.replace("--task", "--tsk"), "--task animate-14B"),
         (GENERATE.replace("a.mp4", "a.webm"), "--save_file a.mp4"),
         (GENERATE.replace("./ckpt", "./ckpt/process_checkpoint"), "--ckpt_dir ckpt"),
-        (GENERATE.replace("./work", "./work/src_pose.mp4"), "--src_root_path work"),
+        (GENERATE.replace("./streams", "./streams/src_pose.mp4"), "--src_root_path streams"),
         (f"{PREPROCESS} --fps 16", "--fps 30"),
         (f"{PREPROCESS} --replace_flag --iterations 0", "--iterations 3"),
         (PREPROCESS.replace(SCRIPT, f"-m {MODULE}"), SCRIPT),
@@ -69,7 +69,9 @@ def test_a_switch_that_was_said_to_be_off_goes() -> None:
 
 
 def test_what_only_the_person_knows_is_left() -> None:
-    found = corrected("python generate.py --task animate-14B --src_root_path ./work --refert_num 1 --save_file a.mp4")
+    found = corrected(
+        "python generate.py --task animate-14B --src_root_path ./streams --refert_num 1 --save_file a.mp4"
+    )
     assert found.done == ()
     assert worse_than_a_note(found) == ["U1"]
     both = corrected(f"{GENERATE} --use_relighting_lora")
@@ -86,7 +88,7 @@ def test_of_a_pair_the_command_that_lacks_the_flag_gets_it() -> None:
 def test_variables_and_quotes_stay_what_they_are() -> None:
     found = corrected(
         'CUDA_VISIBLE_DEVICES=0 python generate.py --task animate-14B --ckpt_dir "$CKPT/a b" '
-        "--src_root_path ./work --refert_num 1 --save_file 'my result.mov' --sample_steps 4"
+        "--src_root_path ./streams --refert_num 1 --save_file 'my result.mov' --sample_steps 4"
     )
     assert found.commands[0].startswith("CUDA_VISIBLE_DEVICES=0 python generate.py")
     assert '--ckpt_dir "${CKPT}/a b"' in found.commands[0]
@@ -107,7 +109,7 @@ def test_without_a_base_no_file_is_looked_at(tmp_path: Path, monkeypatch: pytest
     for name in ("src_pose.mp4", "src_face.mp4", "src_bg.mp4", "src_mask.mp4"):
         (tmp_path / name).write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
-    text = f"{PREPROCESS.replace('./work', str(tmp_path))}\n{GENERATE.replace('./work', str(tmp_path))}"
+    text = f"{PREPROCESS.replace('./streams', str(tmp_path))}\n{GENERATE.replace('./streams', str(tmp_path))}"
     looked = Surroundings(contract=snapshot(), base=tmp_path)
     assert "T30" in {p.id for p in correct(commands_of(text), looked).left}
     asked: list[object] = []

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 def build_app(settings: "Settings | None" = None) -> "Workbench":
     """Make the page. Raises EngineUnavailable where its packages are missing."""
-    from ugclab.entrypoints.ui.workbench import Workbench
+    from ugclab.errors import EngineUnavailable
     from ugclab.settings import Settings
 
+    try:
+        from ugclab.entrypoints.ui.workbench import Workbench
+    except ModuleNotFoundError as error:
+        raise EngineUnavailable(f"the page needs {error.name}", hint="pip install 'ugclab[ui]'") from error
     return Workbench(settings or Settings()).with_pages()
