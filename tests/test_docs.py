@@ -46,14 +46,26 @@ PARTS = {
 MEASURED = ROOT / "benchmarks/results/bench-cpu.json"
 
 
+HELP = """
+import sys
+from ugclab.entrypoints.cli import main
+for command in sys.argv[1:]:
+    print(chr(0), end="")
+    try:
+        main([*command.split(), "--help"])
+    except SystemExit as left:
+        assert not left.code, command
+"""
+
+
 def cli_markdown() -> str:
-    """The help of every command, as it is shown 100 columns wide."""
+    """The help of every command, as it is shown 100 columns wide; all in one process that knows no other width."""
     surroundings = os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-c", HELP, *COMMANDS]
+    done = subprocess.run(words, capture_output=True, text=True, env=surroundings, check=True, cwd=ROOT)
     lines = ["# Command line", "", "Generated from `--help` by `make docs`."]
-    for command in COMMANDS:
-        words = [sys.executable, "-m", "ugclab", *command.split(), "--help"]
-        done = subprocess.run(words, capture_output=True, text=True, env=surroundings, check=True, cwd=ROOT)
-        text = "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+    for command, shown_text in zip(COMMANDS, done.stdout.split("\0")[1:], strict=True):
+        text = "\n".join(line.rstrip() for line in shown_text.strip().splitlines())
         lines += ["", f"## ugclab {command}".rstrip(), "", "```text", text, "```"]
     return "\n".join(lines) + "\n"
 

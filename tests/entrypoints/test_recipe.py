@@ -63,8 +63,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[SwapRequest]:
         found.append(request)
         raise ugclab.UgclabError("that is enough")
 
+    monkeypatch.setattr("ugclab.entrypoints.library.run", run)  # imports it first: it must not find the other replaced
     monkeypatch.setattr("ugclab.pipeline.run.run", run)
-    monkeypatch.setattr("ugclab.entrypoints.library.run", run)
     return found
 
 

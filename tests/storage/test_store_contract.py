@@ -174,6 +174,8 @@ def test_more_than_two_parts(store: Store, tmp_path: Path) -> None:
     assert (tmp_path / "out").read_bytes() == data
 
 
+# moto keeps an object in one buffer, which the next write closes under the first one's hands: not a store for threads
+@pytest.mark.parametrize("backend", ["local", pytest.param("rclone", marks=pytest.mark.slow)], indirect=True)
 def test_many_write_the_same_at_once(store: Store, abc: Path) -> None:
     with ThreadPoolExecutor(6) as pool:
         made = list(pool.map(lambda _: store.put_content("a", abc), range(24)))
