@@ -3,6 +3,8 @@
 Entrypoints make one `Settings` and pass what is needed down; nothing below them reads the environment.
 """
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -164,3 +166,11 @@ class Settings(BaseSettings):
     def artefacts_dir(self) -> Path:
         """Folder of finished segments and analyses, by their key."""
         return self.data_dir.expanduser() / "artefacts"
+
+
+_SECRET = re.compile(r"^(UGCLAB|AWS|RUNPOD|PG)_|SECRET|TOKEN|PASSW|CREDENTIAL|_KEY$|_URL$", re.IGNORECASE)
+
+
+def tool_environment() -> dict[str, str]:
+    """The environment for a program that is not ours, as the official Wan2.2 scripts: without what may be a secret."""
+    return {name: value for name, value in os.environ.items() if not _SECRET.search(name)}

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from tests.engines.wan.standin import calls, furnish
 from tests.face_clips import number_of, write_clip
 from ugclab.engines import registry
 from ugclab.engines.wan_cli.engine import WanCli
-from ugclab.engines.wan_cli.process import Bars
+from ugclab.engines.wan_cli.process import Bars, run_logged
 from ugclab.errors import (
     Cancelled,
     EngineError,
@@ -269,3 +270,22 @@ def test_bars_are_counted() -> None:
     assert bars.read("\r100%|####| 20/20 [00:10<00:00]\n  0%|  | 0/20 [00:00<?]") == 1.0
     assert bars.read(" 25%|# | 5/20 [") == 1.25
     assert Fraction(bars.read("no bar")) == Fraction(5, 4)
+
+
+def test_a_program_that_is_not_ours_is_told_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = (
+        *("AWS_SECRET_ACCESS_KEY", "UGCLAB_WEBHOOK_SECRET", "DATABASE_URL"),
+        *("HF_TOKEN", "RUNPOD_AI_API_KEY", "PGPASSWORD"),
+    )
+    for name in (*secret, "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.setenv(name, "planted")
+    run_logged(
+        [sys.executable, "-c", "import os; print(*os.environ)"],
+        tmp_path,
+        tmp_path / "log",
+        lambda text: None,
+        lambda: None,
+    )
+    shown = (tmp_path / "log").read_text().split()
+    assert not set(secret) & set(shown)
+    assert {"CUDA_VISIBLE_DEVICES", "PATH"} <= set(shown)

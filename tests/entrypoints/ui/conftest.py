@@ -92,9 +92,10 @@ def open_site(folder: Path, **settings: str) -> Site:
     return Site(folder, port, kept | {f"UGCLAB_{name}": value for name, value in given.items()})
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = open_site(tmp_path)
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One site for a file's tests: every tab is a browser of its own, so none sees what another did."""
+    site = open_site(tmp_path_factory.mktemp("site"))
     site.start()
     try:
         yield site
@@ -110,7 +111,7 @@ class Watched:
     faults: list[str] = field(default_factory=list)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Debian's Chromium, driven by Playwright."""
     if CHROMIUM is None:

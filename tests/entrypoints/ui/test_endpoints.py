@@ -170,11 +170,12 @@ def test_the_wire_gives_no_file_of_the_server_away(site: Site) -> None:
         assert str(site.folder) not in config
 
 
-@pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[Site]:
-    accounts = tmp_path / "accounts"
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("guarded")
+    accounts = folder / "accounts"
     accounts.write_text(f"ada:{hash_password('correct horse')}\nbob:{hash_password('battery staple')}\n")
-    site = open_site(tmp_path, ACCOUNTS=str(accounts), UI_WORKER="off")
+    site = open_site(folder, ACCOUNTS=str(accounts), UI_WORKER="off")
     site.start()
     yield site
     site.stop()

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ugclab.errors import EngineError
+from ugclab.settings import tool_environment
 
 POLL_S = 0.1
 PATIENCE_S = 3.0
@@ -45,14 +46,15 @@ def run_logged(
 ) -> None:
     """Run a command in `folder`, its output into `log`; `told` gets what is new in it, `check` may raise to stop it.
 
-    It is the leader of a process group of its own, which is gone afterwards, however this ends. Raises EngineError
-    with the log's last lines.
+    It is the leader of a process group of its own, which is gone afterwards, however this ends, and it is told none of
+    our secrets. Raises EngineError with the log's last lines.
     """
     with log.open("wb") as out, log.open("rb") as reading:
         try:
             process = subprocess.Popen(
                 words,
                 cwd=folder,
+                env=tool_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
