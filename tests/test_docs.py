@@ -26,7 +26,7 @@ from ugclab.weights import hub
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = (
-    *("", "swap", "demo", "probe", "plan", "preview", "engines", "doctor"),
+    *("", "swap", "demo", "probe", "plan", "prepare", "preview", "engines", "doctor"),
     *("models", "models list", "models pull", "models verify"),
     *(
         "submit",

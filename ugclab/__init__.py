@@ -10,19 +10,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ugclab.entrypoints.library import preview, probe, swap
+    from ugclab.entrypoints.library import prepare, preview, probe, swap
     from ugclab.errors import UgclabError
     from ugclab.schema.plan import SegmentPlan
     from ugclab.schema.report import Report
     from ugclab.settings import Settings
 
-__all__ = ["Report", "SegmentPlan", "Settings", "UgclabError", "preview", "probe", "swap"]
+__all__ = ["Report", "SegmentPlan", "Settings", "UgclabError", "prepare", "preview", "probe", "swap"]
 
 _PLACES = {
     "Report": "ugclab.schema.report",
     "SegmentPlan": "ugclab.schema.plan",
     "Settings": "ugclab.settings",
     "UgclabError": "ugclab.errors",
+    "prepare": "ugclab.entrypoints.library",
     "preview": "ugclab.entrypoints.library",
     "probe": "ugclab.entrypoints.library",
     "swap": "ugclab.entrypoints.library",

@@ -172,6 +172,12 @@ def test_doctor_fails_where_nothing_can_be_written(run: Run, tmp_path: Path) -> 
     assert "cache folder" in done.stdout
 
 
+def test_prepare_tells_what_to_type_next(run: Run, clip: Path, tmp_path: Path) -> None:
+    done = run("prepare", str(clip), "-o", str(tmp_path / "ready.mp4"), "--plan", PLAN)
+    assert (done.returncode, (tmp_path / "ready.mp4").exists()) == (0, True), done.stderr
+    assert "--stitch prepared" in done.stdout
+
+
 def test_preview_writes_before_and_after(run: Run, clip: Path, avatar: Path, tmp_path: Path) -> None:
     done = run("preview", clip, avatar, "-o", "frame.png", "--at", "0:00.30", "--engine", "tint", "--json")
     assert json.loads(done.stdout) == {"time": "7/25", "swapped": True, "out": "frame.png"}

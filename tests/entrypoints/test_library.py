@@ -12,7 +12,7 @@ from ugclab.settings import Settings
 
 def test_what_is_exported() -> None:
     assert ugclab.__all__ == sorted(ugclab.__all__)
-    assert ugclab.__all__ == ["Report", "SegmentPlan", "Settings", "UgclabError", "preview", "probe", "swap"]
+    assert ugclab.__all__ == ["Report", "SegmentPlan", "Settings", "UgclabError", "prepare", "preview", "probe", "swap"]
     for name in ugclab.__all__:
         assert getattr(ugclab, name).__doc__, name
     assert set(ugclab.__all__) <= set(dir(ugclab))

@@ -194,6 +194,32 @@ def show_plan(
 
 
 @app.command()
+def prepare(
+    source: options.Source,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The prepared video, .mp4.", show_default=False)],
+    plan: options.Plan = "default",
+    crf: Annotated[int, typer.Option("--crf", help="Quality: lower is better, larger.", min=0, max=40)] = 14,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write a video once for many avatars: swapped by the same plan, it keeps every other frame bit for bit.
+
+    Any codec, rate or depth becomes upright 8-bit H.264 at a steady rate with a keyframe at each boundary of the plan.
+    """
+    from ugclab.entrypoints.progress import interruptible
+    from ugclab.pipeline.preparing import prepare as prepare_file
+
+    with interruptible(quiet=quiet) as (interrupt, bar):
+        info = prepare_file(source, out, plan, crf=crf, on_progress=bar, cancelled=interrupt.cancelled)
+    if as_json:
+        typer.echo(info.model_dump_json(indent=1))
+    elif not quiet:
+        typer.echo(
+            f"{out}: {info.frames} frames; now: ugclab swap {out} AVATAR --plan '{plan}' --stitch prepared -o OUT"
+        )
+
+
+@app.command()
 def preview(
     source: options.Source,
     avatar: options.Avatar,

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ugclab.media.probe import probe as probe_file
+from ugclab.pipeline import preparing
 from ugclab.pipeline.plan import DEFAULT_ENGINE, SwapRequest, checked_options
 from ugclab.pipeline.preview import Preview
 from ugclab.pipeline.preview import preview as preview_frame
@@ -73,6 +74,22 @@ def swap(
 def probe(source: PathLike) -> MediaInfo:
     """Look at a video file: geometry as a viewer sees it, exact times, colour, groups of pictures, sound."""
     return probe_file(Path(source))
+
+
+def prepare(
+    source: PathLike,
+    *,
+    out: PathLike,
+    plan: str = FITTED,
+    crf: int = preparing.PREPARED_CRF,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> MediaInfo:
+    """Write `source` for many avatars: every swap by this plan then keeps all other frames bit for bit.
+
+    The words are those of `ugclab prepare --help`. Raises the errors of `ugclab.errors`; nothing half-written stays.
+    """
+    return preparing.prepare(Path(source), Path(out), plan, crf=crf, on_progress=on_progress, cancelled=cancelled)
 
 
 def preview(

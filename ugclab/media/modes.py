@@ -83,7 +83,10 @@ def plan_stitch(
     if targets is not None:
         bridged = sum(p.frames for p in pieces if p.kind == "bridge")
         if mode is StitchMode.PREPARED and bridged:
-            raise InputError(f"{path.name} was not prepared for this plan", hint="call prepare with the same plan")
+            raise InputError(
+                f"{path.name} was not prepared for this plan",
+                hint="make a file for it: ugclab prepare SOURCE --plan THE_SAME -o PREPARED.mp4",
+            )
         chosen = StitchMode.PREPARED if mode is StitchMode.PREPARED else StitchMode.SMART
         reason = f"H.264 in 8 bits with {'closed groups' if info.gop.closed else 'some open groups'} of pictures" + (
             f": all but {bridged} frames beside the cuts are copied" if bridged else ": every kept frame is copied"
