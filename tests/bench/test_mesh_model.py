@@ -10,6 +10,7 @@ from tests.clips import make_clip
 from ugclab.bench.mesh_model import (
     ALONE,
     Cost,
+    Passing,
     Pictures,
     Stitching,
     cost_of,
@@ -34,25 +35,32 @@ def test_what_a_plan_asks_of_a_file(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "in.mp4", frames=90, rate=30, gop=30)
     info = probe(path)
     work = read_stitching(path, info, planned(info, "0-0.5:keep,0.5-1.5:swap,1.5-3:keep"))
-    assert work.leads == (15,), "from the keyframe at 0"
-    assert work.encoded == 0
-    assert 15 <= work.bridged <= 20, "from 1.5 s to the keyframe at 2 s, and what hangs together before the cut"
-    assert work.bridge_lead >= 15, "the bridge begins 15 frames after the keyframe at 1 s"
-    assert read_stitching(path, info, planned(info, "0-3:swap")) == Stitching(leads=(0,))
+    (read,) = work.passes
+    assert read.lead + read.before == 15, "from the keyframe at 0, some of it what hangs together before the cut"
+    assert read.after == 15, "from 1.5 s to the keyframe at 2 s"
+    assert (work.bridged, work.encoded) == (read.before + 15, 0)
+    assert read_stitching(path, info, planned(info, "0-3:swap")) == Stitching(passes=(Passing(),))
+
+
+def test_a_bridge_between_two_swaps_is_made_once(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "in.mp4", frames=90, rate=30, gop=30)
+    info = probe(path)
+    work = read_stitching(path, info, planned(info, "0-0.4:swap,0.4-0.6:keep,0.6-1:swap,1-3:keep"))
+    assert [(p.lead, p.before, p.after) for p in work.passes] == [(0, 0, 6), (18, 0, 0)]
 
 
 def test_without_a_keyframe_the_kept_rest_is_encoded(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "in.mp4", frames=60, rate=30, gop=250)
     info = probe(path)
     plan = planned(info, "0-1:swap,1-2:keep")
-    assert read_stitching(path, info, plan) == Stitching(leads=(0,), encoded=30)
-    assert expected_stitching(info, plan) == Stitching(leads=(0,), encoded=30)
+    assert read_stitching(path, info, plan) == Stitching(passes=(Passing(),), encoded=30)
+    assert expected_stitching(info, plan) == Stitching(passes=(Passing(),), encoded=30)
 
 
 def test_from_the_probe_alone_keyframes_are_taken_as_evenly_spread() -> None:
     info = media()  # 900 frames, a keyframe every 300
     work = expected_stitching(info, planned(info, "0-5:swap,5-15:keep,15-20:swap,20-end:keep"))
-    assert work == Stitching(leads=(0, 150), bridged=150 + 150, bridge_lead=300)
+    assert work == Stitching(passes=(Passing(after=150), Passing(lead=150, after=150)))
     hevc = info.model_copy(update={"video_codec": "hevc"})
     assert expected_stitching(hevc, planned(hevc, "0-5:swap,5-end:keep")).encoded == 750
 
@@ -80,7 +88,7 @@ def constants() -> dict[str, float]:
     """One of every kind, from what any job asks for."""
     info = media()
     plan = planned(info, "0-5:swap,5-end:keep")
-    steps = steps_of(info, plan, Stitching(leads=(1,), bridged=1, bridge_lead=1, encoded=1))
+    steps = steps_of(info, plan, Stitching(passes=(Passing(lead=1, before=1, after=1),), encoded=1))
     names = sorted(
         {n for amounts in (steps.start, steps.avatar, *steps.analyse, *steps.swap, steps.stitch) for n in amounts}
     )
@@ -90,9 +98,10 @@ def constants() -> dict[str, float]:
 def test_planted_constants_are_found_again() -> None:
     planted = constants()
     rows = []
-    for number, (mpx, mbit) in enumerate(((0.2, 0.01), (0.9, 0.02), (2.0, 0.2), (0.3, 0.3), (0.9, 0.001))):
+    kinds = ((0.2, 0.01), (0.9, 0.02), (2.0, 0.2), (0.3, 0.3), (0.9, 0.001), (0.5, 0.05), (1.5, 0.01))
+    for number, (mpx, mbit) in enumerate(kinds):
         pictures = Pictures(mpx=mpx, mbit=mbit)
-        rows.append(pictures.swap(50 + 70 * number, lead=7 * number))
+        rows.append(pictures.swap(50 + 70 * number, Passing(lead=7 * number, after=11 * (number % 3) ** 2)))
     names = {name for row in rows for name in row}
     known = {name: planted[name] for name in names if "lead" in name}
     found = solve([(row, seconds_of(row, planted)) for row in rows], known)

@@ -14,8 +14,9 @@ import numpy as np
 from pydantic import Field
 
 from ugclab.errors import InputError
+from ugclab.media.bridges import beside
 from ugclab.media.modes import plan_stitch
-from ugclab.media.pieces import snap
+from ugclab.media.pieces import Piece
 from ugclab.schema.base import Frozen
 from ugclab.schema.media import MediaInfo
 from ugclab.schema.plan import SegmentPlan, first_frame
@@ -33,13 +34,24 @@ class Constants(Protocol):
         """Processor seconds of a unit of work, or cores."""
 
 
+class Passing(Frozen):
+    """What one pass over a swap segment reads and writes beside its swapped frames, in frames (media/bridges.py)."""
+
+    lead: int = Field(0, description="from the keyframe before it up to the first that is wanted")
+    before: int = Field(0, description="of the bridge before the segment, which the same pass makes")
+    after: int = Field(0, description="of the bridge after it")
+
+
 class Stitching(Frozen):
     """What a plan asks of a file beside its swapped frames, in frames."""
 
-    leads: tuple[int, ...] = Field(description="of each swap: frames from the keyframe before it up to its first")
-    bridged: int = Field(0, description="kept frames encoded anew because they hang together with swapped ones")
-    bridge_lead: int = Field(0, description="frames from a keyframe up to the first of each bridge")
+    passes: tuple[Passing, ...] = Field(description="of each swap")
     encoded: int = Field(0, description="kept frames encoded anew because nothing can be copied")
+
+    @property
+    def bridged(self) -> int:
+        """Kept frames encoded anew because they hang together with swapped ones."""
+        return sum(p.before + p.after for p in self.passes)
 
 
 def read_stitching(path: Path, info: MediaInfo, plan: SegmentPlan) -> Stitching:
@@ -52,13 +64,15 @@ def read_stitching(path: Path, info: MediaInfo, plan: SegmentPlan) -> Stitching:
         before = keys[keys <= frame]
         return frame - int(before[-1]) if len(before) else frame
 
-    swaps = [r for r in snap(plan, index.times, index.time_base) if r.swap]
-    frames = {kind: [p for p in decided.pieces if p.kind == kind] for kind in ("bridge", "encode")}
+    def passing(swap: Piece) -> Passing:
+        pieces = beside(decided, swap.segment)
+        bridges = [p for p in pieces if p.kind == "bridge"]
+        before = sum(p.frames for p in bridges if p.first < swap.first)
+        return Passing(lead=lead(pieces[0].first), before=before, after=sum(p.frames for p in bridges) - before)
+
     return Stitching(
-        leads=tuple(lead(r.first) for r in swaps),
-        bridged=sum(p.frames for p in frames["bridge"]),
-        bridge_lead=sum(lead(p.first) for p in frames["bridge"]),
-        encoded=sum(p.frames for p in frames["encode"]),
+        passes=tuple(passing(p) for p in decided.pieces if p.kind == "segment"),
+        encoded=sum(p.frames for p in decided.pieces if p.kind == "encode"),
     )
 
 
@@ -68,16 +82,16 @@ def expected_stitching(info: MediaInfo, plan: SegmentPlan) -> Stitching:
     swaps = [
         (first_frame(s.range.start, info.frame_rate), first_frame(s.range.end, info.frame_rate)) for s in plan.swaps
     ]
-    leads = tuple(min(start, round(spacing / 2)) for start, _ in swaps)
+    leads = [min(start, round(spacing / 2)) for start, _ in swaps]
     ends = [start for start, _ in swaps[1:]] + [info.frames]
     gaps = [after - end for (_, end), after in zip(swaps, ends, strict=True)]
     kept = info.frames - sum(end - start for start, end in swaps)
     copied = swaps[0][0] > 0 or any(gap > spacing / 2 for gap in gaps)
     plain = info.video_codec == "h264" and info.pixel_format in ("yuv420p", "yuvj420p") and not info.interlaced
     if not plain or not copied:
-        return Stitching(leads=leads, encoded=max(kept, 0))
-    bridges = [round(min(gap, spacing / 2)) for gap in gaps if gap > 0]
-    return Stitching(leads=leads, bridged=sum(bridges), bridge_lead=round(len(bridges) * spacing / 2))
+        return Stitching(passes=tuple(Passing(lead=lead) for lead in leads), encoded=max(kept, 0))
+    after = [max(0, round(min(gap, spacing / 2))) for gap in gaps]
+    return Stitching(passes=tuple(Passing(lead=lead, after=some) for lead, some in zip(leads, after, strict=True)))
 
 
 class Pictures(Frozen):
@@ -107,20 +121,19 @@ class Pictures(Frozen):
         """Looking at the avatar, before the first segment is analysed."""
         return {"mesh.avatar_s": 1.0}
 
-    def analyse(self, frames: int, lead: int) -> dict[str, float]:
+    def analyse(self, frames: int, read: Passing) -> dict[str, float]:
         """Following the faces of a segment."""
         own = {"mesh.analyse_s": float(frames), "mesh.analyse_mpx_s": frames * self.mpx}
-        return own | {"mesh.analyse_mbit_s": frames * self.mbit} | self.lead(lead)
+        return own | {"mesh.analyse_mbit_s": frames * self.mbit} | self.lead(read.lead + read.before)
 
-    def swap(self, frames: int, lead: int) -> dict[str, float]:
-        """Decoding, swapping and encoding a segment."""
-        return {"mesh.segment_s": 1.0, "mesh.swap_s": float(frames)} | self.coded("mesh.swap", frames) | self.lead(lead)
+    def swap(self, frames: int, read: Passing) -> dict[str, float]:
+        """Decoding, swapping and encoding a segment, and the bridges beside it."""
+        own = {"mesh.segment_s": 1.0, "mesh.swap_s": float(frames)} | self.coded("mesh.swap", frames)
+        return own | self.coded("mesh.bridge", read.before + read.after) | self.lead(read.lead)
 
     def stitch(self, work: Stitching, media_s: float) -> dict[str, float]:
         """Putting the segments in."""
-        copied = {"mesh.stitch_s": 1.0, "mesh.stitch_media_s": media_s}
-        coded = self.coded("mesh.bridge", work.bridged) | self.coded("mesh.encode", work.encoded)
-        return copied | coded | self.lead(work.bridge_lead)
+        return {"mesh.stitch_s": 1.0, "mesh.stitch_media_s": media_s} | self.coded("mesh.encode", work.encoded)
 
 
 class Steps(Frozen):
@@ -140,8 +153,8 @@ def steps_of(info: MediaInfo, plan: SegmentPlan, work: Stitching) -> Steps:
     return Steps(
         start=pictures.once(media_s),
         avatar=pictures.avatar(),
-        analyse=tuple(map(pictures.analyse, frames, work.leads)),
-        swap=tuple(map(pictures.swap, frames, work.leads)),
+        analyse=tuple(map(pictures.analyse, frames, work.passes)),
+        swap=tuple(map(pictures.swap, frames, work.passes)),
         stitch=pictures.stitch(work, media_s),
     )
 

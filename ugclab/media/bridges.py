@@ -19,7 +19,7 @@ def read_segment(
     The bridge after the segment is made once its last frame was taken and another one is asked for. One that is not
     made, since nobody asked, `stitch` makes itself. Raises as `read_frames` and `encode_segment` do.
     """
-    mine = _beside(plan, segment)
+    mine = beside(plan, segment)
     starts = [int(plan.index.times[piece.first]) for piece in mine[1:]]
 
     def piece_at(pts: int) -> Piece:
@@ -46,7 +46,7 @@ def made_bridges(plan: StitchPlan, folders: Iterable[Path]) -> dict[int, Path]:
     return {first: path for first, path in places if path.exists()}
 
 
-def _beside(plan: StitchPlan, segment: int) -> tuple[Piece, ...]:
+def beside(plan: StitchPlan, segment: int) -> tuple[Piece, ...]:
     """The segment's piece, with the bridge after it, and that before it unless it belongs to another segment."""
     at = next(i for i, piece in enumerate(plan.pieces) if piece.kind == "segment" and piece.segment == segment)
     first, last = at, at
