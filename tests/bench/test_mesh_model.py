@@ -134,3 +134,11 @@ def test_a_busy_machine_does_not_hide_how_many_cores_there_are() -> None:
     assert overlap([(amounts, quiet)] * 2 + [(amounts, busy)] * 4, known) == pytest.approx(2.0, rel=0.6)
     assert overlap([(amounts, quiet)] * 3, known) == pytest.approx(2.0)
     assert overlap([(amounts, Cost(wall_s=0.88, cpu_s=1.43))], known) == pytest.approx(2.0), "a tenth dearer"
+
+
+def test_runs_that_share_little_tell_nothing_of_cores() -> None:
+    known = {"mesh.stitch_s": 0.05, "mesh.encode_mpx_s": 0.01}
+    copied = ({"mesh.stitch_s": 1.0, "mesh.encode_mpx_s": 1.0}, Cost(wall_s=0.06, cpu_s=0.06))
+    coded = ({"mesh.stitch_s": 1.0, "mesh.encode_mpx_s": 100.0}, Cost(wall_s=0.55, cpu_s=1.05))
+    assert overlap([copied] * 9 + [coded], known) == pytest.approx(2.0)
+    assert overlap([copied] * 9, known) == pytest.approx(1.0)

@@ -23,8 +23,12 @@ from ugclab.schema.plan import SegmentPlan, first_frame
 
 Amounts = Mapping[str, float]
 """Amounts of work by the constant that each is multiplied with."""
-ALONE = ("mesh.analyse_s", "mesh.avatar_s", "mesh.segment_s", "mesh.swap_s", "mesh.stitch_s")
-"""What the engine's own thread does, a frame at a time; decoding and encoding overlap with it."""
+ALONE = (
+    *("mesh.analyse_s", "mesh.avatar_s", "mesh.segment_s", "mesh.swap_s", "mesh.stitch_s"),
+    *("mesh.lead_mpx_s", "mesh.lead_mbit_s", "mesh.bridge_mpx_s", "mesh.bridge_detail_s"),
+)
+"""What one thread does while the others wait: the engine a frame at a time, the way to a segment, a bridge beside it.
+Decoding and encoding a segment overlap with the engine."""
 
 
 class Constants(Protocol):
@@ -182,10 +186,13 @@ def cost_of(step: str, amounts: Amounts, constants: Constants) -> Cost:
 
 def overlap(measured: Sequence[tuple[Amounts, Cost]], constants: Constants) -> float:
     """Cores that share what is not done by one thread alone: the upper quartile of the runs, since other work on the
-    machine only ever makes it look less."""
+    machine only ever makes it look less; of runs that share much, if there are any."""
     found = []
-    for amounts, cost in measured:
-        alone, rest = _parted(amounts, constants)
+    parts = [_parted(amounts, constants) for amounts, _ in measured]
+    telling = any(rest > alone for alone, rest in parts)
+    for (alone, rest), (_, cost) in zip(parts, measured, strict=True):
+        if telling and rest <= alone:
+            continue
         share = cost.cpu_s / (alone + rest)  # as if the model had its processor time right
         found.append(rest * share / max(cost.wall_s - alone * share, 0.05 * cost.wall_s))
     return max(float(np.percentile(found, 75)), 0.1) if found else 1.0
