@@ -162,7 +162,8 @@ def make(
     ] = "",
 ) -> None:
     """Write three scenarios for Make, with this base's own ids: submit, poll, result. They hold no secret."""
-    from ugclab.entrypoints.airtable.blueprints import Place, Target, write
+    from ugclab.entrypoints.airtable.blueprints import Place, write
+    from ugclab.entrypoints.airtable.targets import Target
 
     if bool(server) == bool(runpod):
         raise InputError("say where the jobs go", hint="--server https://…, or --runpod ENDPOINT")

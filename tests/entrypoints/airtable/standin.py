@@ -237,10 +237,10 @@ class Standin:
 
 
 class Formula:
-    """OR(…), AND(…), {Column}="text" and RECORD_ID()="text", with Airtable's escapes in texts."""
+    """OR(…), AND(…), {Column}="text", {Column}!="text" and RECORD_ID()="text", with Airtable's escapes in texts."""
 
     _WORDS = re.compile(
-        r"""\s*(?:(OR|AND)\(|(RECORD_ID\(\))|\{((?:[^}\\]|\\.)*)\}|(["'])((?:[^\\]|\\.)*?)\4|([=,)]))"""
+        r"""\s*(?:(OR|AND)\(|(RECORD_ID\(\))|\{((?:[^}\\]|\\.)*)\}|(["'])((?:[^\\]|\\.)*?)\4|(!=|[=,)]))"""
     )
 
     def __init__(self, text: str) -> None:
@@ -264,8 +264,9 @@ class Formula:
         if word[3] is not None and word[3] not in names:
             raise refusal(422, "INVALID_FILTER_BY_FORMULA", f"Unknown field names: {word[3].lower()}")
         left = record_id if word[2] else str(cells.get(word[3]) or "")
-        assert self._next()[6] == "="
-        return left == re.sub(r"\\(.)", r"\1", self._next()[5])
+        equal = self._next()[6]
+        assert equal in ("=", "!=")
+        return (left == re.sub(r"\\(.)", r"\1", self._next()[5])) == (equal == "=")
 
     def _next(self) -> re.Match[str]:
         found = self._WORDS.match(self._text, self._at)

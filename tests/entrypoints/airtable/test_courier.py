@@ -1,14 +1,17 @@
 """Rows become jobs and get their results, once each, whoever is killed, refused or twice at work."""
 
 import threading
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import requests
+import sqlalchemy as sa
 from requests.adapters import HTTPAdapter
 
 from tests.entrypoints.airtable.conftest import CLIP, FACE, GOOD, OWNER, Finish
 from tests.entrypoints.airtable.standin import BASE, TOKEN, Standin
+from tests.jobs.conftest import postgres
 from ugclab.entrypoints.airtable.client import Airtable
 from ugclab.entrypoints.airtable.courier import USER, Courier, Moved
 from ugclab.entrypoints.airtable.fields import COLUMNS
@@ -22,9 +25,14 @@ from ugclab.errors import (
     QueueUnavailable,
     UgclabError,
 )
+from ugclab.jobs.database import Database
 from ugclab.jobs.queue import Queue
 from ugclab.schema.job import JobState
+from ugclab.settings import Settings
 
+__all__ = ["postgres"]
+
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
 DONE = ["Pending", "Processing", "Complete"]
 FAILED = ["Pending", "Processing", "Failed"]
 FILES = {
@@ -465,16 +473,36 @@ def test_without_an_address_for_results_no_row_is_touched(base: Standin, mine: A
     assert base.asked == []
 
 
-def test_the_lock_is_let_go_by_whoever_dies(queue: Queue, tmp_path: Any) -> None:
+@pytest.mark.parametrize("server", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["sqlite", "postgres"])
+def test_the_lock_is_let_go_by_whoever_dies(
+    queue: Queue, tmp_path: Any, server: bool, request: pytest.FixtureRequest
+) -> None:
+    database = queue.database
+    if server:
+        database = Database(Settings(database_url=request.getfixturevalue("postgres").fresh()).queue_url)
+
     def held(name: str) -> None:
-        with alone(queue.database, tmp_path, name, longest_s=0.3):
+        with alone(database, tmp_path, name, longest_s=0.3):
             pass
 
-    with alone(queue.database, tmp_path, f"{BASE}/one"):
+    with alone(database, tmp_path, f"{BASE}/one"):
         held(f"{BASE}/two")
         with pytest.raises(UgclabError, match="at work"):
             held(f"{BASE}/one")
     held(f"{BASE}/one")
-    with pytest.raises(Killed), alone(queue.database, tmp_path, "x"):
+    with pytest.raises(Killed), alone(database, tmp_path, "x"):
         raise Killed
     held("x")
+    if server:
+        other = Database(database.url)
+        holder = ExitStack()
+        holder.enter_context(alone(other, tmp_path, "y"))
+        with pytest.raises(UgclabError, match="at work"):
+            held("y")
+        with database.transaction() as connection:  # its connection is cut, as with a machine that dies
+            connection.execute(sa.text(CUT))
+        held("y")
+        with pytest.raises(QueueUnavailable):
+            holder.close()
+        other.close()
+        database.close()

@@ -7,7 +7,7 @@
 | rows | a row as an order, and what a job's end writes into it |
 | courier | rows to jobs and back: one pass, and passes for ever |
 | lock | one pass at a time on a table, whoever else is at work |
-| blueprints | the same flow as scenarios for Make |
+| blueprints, targets | the same flow as scenarios for Make, and who does its jobs |
 
 The key is a secret: it goes into one header, and into no message.
 """
