@@ -95,6 +95,8 @@ def finish(queue: Queue) -> Finish:
         job = queue.list(OWNER, record_id=record_id, limit=1)[0]
         key = f"users/{USER}/projects/airtable/renders/{job.job_id}.mp4"
         output = Asset(key=key, sha256="0" * 64, size_bytes=9, media_type="video/mp4", name="made.mp4")
+        if job.status.terminal:
+            return job
         with queue.database.transaction() as connection:
             assert records.end(
                 connection,

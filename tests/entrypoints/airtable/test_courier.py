@@ -257,10 +257,10 @@ def test_killed_at_every_request_each_row_is_moved_once(
 
     most = 0
     while True:
-        rows = mixed(base, 5)
+        rows = mixed(base, 4)
         last = most
         killed = run(rows)
-        assert [base.states[row] for row in rows] == [expected(n) for n in range(5)], f"killed at request {last}"
+        assert [base.states[row] for row in rows] == [expected(n) for n in range(4)], f"killed at request {last}"
         assert all(len(jobs(queue, row)) == (n % 5 != 3) for n, row in enumerate(rows))
         base.tables[0].rows.clear()
         if not killed:
@@ -269,18 +269,21 @@ def test_killed_at_every_request_each_row_is_moved_once(
     assert most >= 6, "reads and writes of all passes"
 
 
-@pytest.mark.parametrize("fault", ["lost", "drop", "500", "500-done", "torn", "429", "503"])
+@pytest.mark.parametrize(
+    "fault",
+    ["lost", "500-done", "503", *(pytest.param(f, marks=pytest.mark.slow) for f in ("drop", "500", "torn", "429"))],
+)
 def test_every_request_in_doubt_each_row_is_moved_once(
     base: Standin, courier: Courier, queue: Queue, finish: Finish, fault: str
 ) -> None:
-    for at in range(8):
-        rows, start = mixed(base, 5), len(base.asked)
+    for at in range(7):  # all requests of three passes
+        rows, start = mixed(base, 4), len(base.asked)
         base.fault = lambda number, method, path, at=start + at: fault if number == at else ""  # type: ignore[misc]
         for _ in range(3):
             courier.step()
             if base.states[rows[0]] == DONE[:2]:
                 end(base, rows, finish)
-        assert [base.states[row] for row in rows] == [expected(n) for n in range(5)], f"at request {at}"
+        assert [base.states[row] for row in rows] == [expected(n) for n in range(4)], f"at request {at}"
         assert all(len(jobs(queue, row)) == (n % 5 != 3) for n, row in enumerate(rows))
         base.tables[0].rows.clear()
 
