@@ -154,7 +154,7 @@ def test_footage_goes_through_two_watchers_and_a_worker(
     assert base.states[faceless] == base.states[broken] == ["Pending", "Processing", "Failed"], said
     rows = base.tables[0].rows
     assert rows[done]["Output_Video_URL"].startswith("https://videos.example/r/")
-    assert "no face" in rows[faceless]["Error"]
+    assert "shows the face nowhere" in rows[faceless]["Error"]
     assert [watcher.returncode for watcher in watchers] == [0, 0]
     told = [json.loads(line) for out, _ in said for line in out.splitlines()]
     assert len(told) == 6, "each change was told by one of them"
