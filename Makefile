@@ -98,7 +98,7 @@ $(VENV)/.ui: $(VENV)/.python pyproject.toml constraints/app.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml constraints/dev.txt
-	$(PIP) --constraint constraints/dev.txt --editable '.[dev,ui,sample,bench,quality,wan,inswapper,notebooks]'
+	$(PIP) --constraint constraints/dev.txt --editable '.[dev,ui,sample,bench,quality,wan,inswapper,notebooks,airtable]'
 	@touch $@
 
 # torch and diffusers, for counting and timing Wan's work. PyPI's torch for Linux brings CUDA along, gigabytes of it: where

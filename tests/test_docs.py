@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.entrypoints.airtable.test_blueprints import write_templates
 from tests.face_clips import write_clip
 from ugclab import errors
 from ugclab.bench.results import read_benchmark, summarise
@@ -35,6 +36,7 @@ COMMANDS = (
         *(f"jobs {word}" for word in ("list", "show", "watch", "cancel", "retry", "fetch", "delete", "purge")),
     ),
     *("app", "account"),
+    *("airtable", *(f"airtable {word}" for word in ("init", "submit", "watch", "sync", "make"))),
     *("store", "store ls", "store rm", "store url"),
     *("bench", "bench run", "bench compare", "bench scenarios", "bench estimate", "bench fit", "bench calibrate"),
 )
@@ -223,6 +225,7 @@ def write() -> None:
     for document in PARTS:
         (ROOT / document).write_text(generated(document))
     (ROOT / "docs/cli.md").write_text(cli_markdown())
+    write_templates()
     sheet = ROOT / "out/demo/demo.png"
     if sheet.exists():
         Image.open(sheet).convert("RGB").save(ROOT / "docs/demo.jpg", quality=88, optimize=True, progressive=True)

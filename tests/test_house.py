@@ -43,6 +43,8 @@ HEAVY = {
     "skimage",
     "boto3",
     "dbos",
+    "pyairtable",
+    "requests",
 }
 LONGEST = 350
 

@@ -119,6 +119,15 @@ class Settings(BaseSettings):
         " this machine alone",
     )
 
+    # Airtable
+    airtable_key: SecretStr = Field(SecretStr(""), description="personal access token for `ugclab airtable`")
+    airtable_base: str = Field("", description="id of the base, app…: in the address of its page")
+    airtable_table: str = Field("UGC videos", description="name or id of the table")
+    airtable_url: str = Field("https://api.airtable.com", description="where the API is reached: a proxy of one's own")
+    airtable_poll_s: float = Field(
+        30.0, gt=0, description="between two looks at the table; each is a call of the plan's monthly quota"
+    )
+
     @field_validator("intake_hosts", "intake_s3_prefixes", "webhook_retries_s", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:

@@ -50,6 +50,17 @@ def test_the_same_request_is_the_same_job(home: Home, tmp_path: Path) -> None:
     assert home.queue.submit(home.request()).job_id != first.job_id
 
 
+def test_a_caller_may_say_itself_what_is_the_same(home: Home) -> None:
+    first = home.queue.submit(home.request(record_id="r_1"), same_as="row 1")
+    assert home.queue.submit(home.request(plan="0-1:swap"), same_as="row 1").job_id == first.job_id
+    assert home.queue.submit(home.request(project="other"), same_as="row 1").job_id != first.job_id
+    second = home.queue.submit(home.request(record_id="rx1"), same_as="row 2")
+    assert second.job_id != first.job_id
+    assert [job.job_id for job in home.queue.list(ME, record_id="r_1")] == [first.job_id]
+    for name in ("r%", 'r_1"', "r_", "ann"):
+        assert home.queue.list(ME, record_id=name) == ()
+
+
 def test_many_submits_at_once_make_one_job(home: Home) -> None:
     request = home.request()
     found, faults = set(), []

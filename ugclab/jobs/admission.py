@@ -14,9 +14,16 @@ from ugclab.storage.artefacts import canonical_key
 _DAY_S = 86_400.0
 
 
-def idempotency_key(request: Request) -> str:
-    """Hash of who asks for what: the content's hash where it is known, else the address without its signature."""
+def idempotency_key(request: Request, same_as: str = "") -> str:
+    """Hash of who asks for what: the content's hash where it is known, else the address without its signature.
+
+    `same_as` is a caller's own word for what it asks for, and then takes the place of all that but user and project:
+    for callers whose addresses are new ones each time.
+    """
     given = request.input
+    if same_as:
+        words = {"user": request.principal.user, "project": request.project, "type": request.type, "same_as": same_as}
+        return canonical_key(words)
     inputs = {name: _identity(value) for name in ("source", "avatar", "photo") if (value := getattr(given, name))}
     fetched = any(isinstance(getattr(given, name), str) for name in inputs)
     return canonical_key(

@@ -104,14 +104,15 @@ class Queue:
             info=checked.info,
         )
 
-    def submit(self, request: Request) -> JobView:
+    def submit(self, request: Request, *, same_as: str = "") -> JobView:
         """Put a job in line; the same request again gives the same job, unless that has failed.
 
-        Raises InputError for what can never work, LimitReached, EngineNotFound, QueueUnavailable.
+        `same_as` says in the caller's own words what is the same. Raises InputError for what can never work,
+        LimitReached, EngineNotFound, QueueUnavailable.
         """
         request = self._admitted(request)
         media_s = self._check_plan(request)
-        key = idempotency_key(request)
+        key = idempotency_key(request, same_as)
         workflow_id = f"{new_ulid()}.1"
         fetched = any(isinstance(value, str) for value in _inputs(request.input).values())
         with self.database.transaction() as connection:
@@ -191,12 +192,19 @@ class Queue:
             return records.view(_owned(records.find(connection, job_id), job_id, principal))
 
     def list(
-        self, principal: Principal, *, project: str = "", states: Iterable[JobState] = (), limit: int = 50
+        self,
+        principal: Principal,
+        *,
+        project: str = "",
+        states: Iterable[JobState] = (),
+        record_id: str = "",
+        limit: int = 50,
     ) -> tuple[JobView, ...]:
         """A user's jobs, the newest first; everybody's for trust "local"."""
         user = "" if principal.trust == "local" else principal.user
         with self.database.reading() as connection:
-            rows = records.listed(connection, user=user, project=project, states=tuple(states), limit=limit)
+            wanted = {"user": user, "project": project, "record_id": record_id}
+            rows = records.listed(connection, **wanted, states=tuple(states), limit=limit)
         return tuple(records.view(row) for row in rows)
 
     def watch(

@@ -261,7 +261,13 @@ def find(connection: sa.Connection, job_id: str) -> sa.Row[Any] | None:
 
 
 def listed(
-    connection: sa.Connection, *, user: str = "", project: str = "", states: tuple[str, ...] = (), limit: int = 50
+    connection: sa.Connection,
+    *,
+    user: str = "",
+    project: str = "",
+    states: tuple[str, ...] = (),
+    record_id: str = "",
+    limit: int = 50,
 ) -> list[sa.Row[Any]]:
     """Rows, the newest first."""
     query = jobs.select().order_by(jobs.c.created_at.desc(), jobs.c.job_id.desc()).limit(limit)
@@ -271,6 +277,8 @@ def listed(
         query = query.where(jobs.c.project == project)
     if states:
         query = query.where(jobs.c.state.in_(states))
+    if record_id:  # as the document has it; nothing else of a request is called so
+        query = query.where(jobs.c.request.contains(f'"record_id":{json.dumps(record_id)}', autoescape=True))
     return list(connection.execute(query))
 
 
