@@ -43,6 +43,7 @@ HEAVY = {
     "skimage",
     "boto3",
     "dbos",
+    "runpod",
 }
 LONGEST = 350
 
