@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-WAIT_S = 60.0
+WAIT_S = 30.0
 POD = "pod1"
 
 

@@ -82,6 +82,7 @@ def home(folder: Path, plane: Plane, plugins: Path, store: str, engine: str) -> 
         "UGCLAB_DATA_DIR": str(folder / "data"),
         "UGCLAB_INTAKE_HOSTS": plane.host,
         "UGCLAB_S3_BUCKET": BUCKET,
+        "UGCLAB_S3_PREFIX": folder.parent.name,  # what another test has made is not to be taken up
         "UGCLAB_SERVERLESS_ENGINE": engine,
         "UGCLAB_RETRY_S": "0.1",
         "UGCLAB_USD_PER_HOUR": "3.6",

@@ -75,9 +75,9 @@ def until_it_listens(process: subprocess.Popen[bytes], port: int, limit_s: float
 
 
 def post(url: str, body: dict[str, Any]) -> dict[str, Any]:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             found: dict[str, Any] = json.load(answer)
             return found
     except urllib.error.HTTPError as error:
