@@ -16,6 +16,7 @@ from tests.jobs.receiver import Receiver, receiving
 from ugclab.entrypoints.serverless.answers import Discretion
 from ugclab.entrypoints.serverless.desk import Desk
 from ugclab.entrypoints.serverless.performing import Performer
+from ugclab.errors import EngineNotFound
 from ugclab.schema.contract import OrderOutput
 from ugclab.schema.report import Report
 from ugclab.settings import Settings
@@ -237,6 +238,32 @@ def _with(bench: Bench, receiver: Receiver, order: dict[str, Any], **changes: An
         return other.do(order | {"webhook_url": receiver.url})
     finally:
         other.performer.close()
+
+
+def test_an_engine_is_loaded_before_the_first_job_and_then_no_more(bench: Bench, order: dict[str, Any]) -> None:
+    loading = bench.settings.model_copy(update={"serverless_engine": "ledger"})
+    early = Bench(loading, bench.store.root, bench.ledger)
+    try:
+        early.performer.warm()
+        early.performer.ready()
+        assert len(bench.lines("setup")) == 1
+        answer = early.do(order)
+    finally:
+        early.performer.close()
+    assert "error" not in answer
+    assert "setup" not in [step["step"] for step in answer["summary"]["steps"]]
+    assert len(bench.lines("setup")) == 1
+
+
+def test_what_loading_an_engine_came_to_is_told_to_who_waits_for_it(bench: Bench) -> None:
+    wrong = bench.settings.model_copy(update={"serverless_engine": "ledgr"})
+    early = Bench(wrong, bench.store.root, bench.ledger)
+    try:
+        early.performer.warm()
+        with pytest.raises(EngineNotFound, match="ledgr"):
+            early.performer.ready()
+    finally:
+        early.performer.close()
 
 
 def test_progress_is_told_in_order(bench: Bench, order: dict[str, Any]) -> None:
