@@ -33,7 +33,7 @@ test-heavy: $(VENV)/.heavy models rclone ## the slow tests, and those that need 
 
 .PHONY: test-serverless
 test-serverless: $(SERVERLESS)/.ready models rclone ## the tests of the door for Runpod, in .venv-serverless: gradio and runpod cannot share one
-	$(SERVERLESS)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile -m serverless -rs tests/entrypoints/serverless
+	$(SERVERLESS)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist load -m serverless -rs tests/entrypoints/serverless
 
 .PHONY: check
 check: $(VENV)/.dev ## format, lint, types, and the quick tests
@@ -113,8 +113,10 @@ $(VENV)/.heavy: $(VENV)/.dev
 	$(PIP) --constraint constraints/dev.txt --editable '.[calibrate,animate]'
 	@touch $@
 
+# Every package is named in constraints/serverless.txt, those of the tests too: nothing is left to resolve, which takes a minute.
 $(SERVERLESS)/.ready: $(VENV)/.python pyproject.toml constraints/serverless.txt
-	$(BIN)/python -m venv $(SERVERLESS)
-	$(SERVERLESS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/serverless.txt \
-	  --editable '.[runpod]' pytest pytest-timeout pytest-xdist
+	rm -rf $(SERVERLESS); $(BIN)/python -m venv $(SERVERLESS)
+	$(SERVERLESS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement constraints/serverless.txt
+	$(SERVERLESS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(SERVERLESS)/bin/python -m pip check --quiet
 	@touch $@

@@ -22,7 +22,7 @@ from ugclab.errors import EngineUnavailable, UgclabError
 from ugclab.jobs import logs
 from ugclab.settings import Settings
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("ugclab.entrypoints.runpod_handler")  # run as a program its own name is another
 
 
 def serve(settings: Settings) -> None:

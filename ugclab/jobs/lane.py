@@ -229,8 +229,9 @@ def _keep_last(process: subprocess.Popen[bytes], words: list[str]) -> None:
 
 
 def _named(task: Task | LookTask | SetUp) -> str:
-    of_segment = isinstance(task, Task) and task.segment is not None
-    return f"{task.step} of segment {task.segment}" if of_segment else task.step  # type: ignore[union-attr]
+    if isinstance(task, Task) and task.segment is not None:
+        return f"{task.step} of segment {task.segment}"
+    return task.step
 
 
 def _cause(code: int | None) -> str:

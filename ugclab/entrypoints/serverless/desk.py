@@ -96,7 +96,8 @@ class Desk:
         self, job_id: str, given: OrderInput, told: Callable[[Any], None], cancelled: threading.Event, limit_s: float
     ) -> dict[str, Any]:
         """The answer, whatever it is, once its receiver has been told."""
-        settings, request = self._settings, None
+        settings = self._settings
+        request: Request | None = None
         try:
             request = admitted(given, settings)
             _LOG.info("begun, record_id=%s", given.record_id)

@@ -218,7 +218,8 @@ class _Run:
 
     def _fetch(self) -> dict[str, Path]:
         """Bring what the order names, and check what came."""
-        given, files = self._request.input, {}
+        given = self._request.input
+        files: dict[str, Path] = {}
         with measured() as cost:
             for role in ("source", "avatar", "photo"):
                 address = getattr(given, role)
