@@ -5,6 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 
 VENV := .venv
+SERVERLESS := .venv-serverless
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
@@ -23,11 +24,16 @@ app: $(VENV)/.ui ## open the page on http://127.0.0.1:7860, with a worker of its
 
 .PHONY: test
 test: $(VENV)/.dev models ## the quick tests
-	$(PYTEST) -m "not slow and not gpu and not network" -rs
+	$(PYTEST) -m "not slow and not gpu and not network and not serverless" -rs
 
 .PHONY: test-heavy
 test-heavy: $(VENV)/.heavy models rclone ## the slow tests, and those that need a GPU where there is one
-	$(PYTEST) -m "slow or gpu" -rs
+	$(PYTEST) -m "(slow or gpu) and not serverless" -rs
+	$(MAKE) test-serverless
+
+.PHONY: test-serverless
+test-serverless: $(SERVERLESS)/.ready models rclone ## the tests of the door for Runpod, in .venv-serverless: gradio and runpod cannot share one
+	$(SERVERLESS)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist load -m serverless -rs tests/entrypoints/serverless
 
 .PHONY: check
 check: $(VENV)/.dev ## format, lint, types, and the quick tests
@@ -64,7 +70,7 @@ docs: $(VENV)/.dev models ## write what is generated: docs/cli.md, the README's 
 
 .PHONY: clean
 clean: ## remove everything that was made here; model files in the cache stay
-	rm -rf $(VENV) out build dist .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(SERVERLESS) out build dist .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: models
@@ -105,4 +111,12 @@ $(VENV)/.dev: $(VENV)/.python pyproject.toml constraints/dev.txt
 # there is no GPU, PIP_EXTRA_INDEX_URL with PyTorch's index of CPU builds spares that.
 $(VENV)/.heavy: $(VENV)/.dev
 	$(PIP) --constraint constraints/dev.txt --editable '.[calibrate,animate]'
+	@touch $@
+
+# Every package is named in constraints/serverless.txt, those of the tests too: nothing is left to resolve, which takes a minute.
+$(SERVERLESS)/.ready: $(VENV)/.python pyproject.toml constraints/serverless.txt
+	rm -rf $(SERVERLESS); $(BIN)/python -m venv $(SERVERLESS)
+	$(SERVERLESS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement constraints/serverless.txt
+	$(SERVERLESS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(SERVERLESS)/bin/python -m pip check --quiet
 	@touch $@

@@ -35,8 +35,8 @@ COMMANDS = (
         "jobs",
         *(f"jobs {word}" for word in ("list", "show", "watch", "cancel", "retry", "fetch", "delete", "purge")),
     ),
-    *("app", "account"),
     *("airtable", *(f"airtable {word}" for word in ("init", "submit", "watch", "sync", "make"))),
+    *("app", "account", "start"),
     *("store", "store ls", "store rm", "store url"),
     *("bench", "bench run", "bench compare", "bench scenarios", "bench estimate", "bench fit", "bench calibrate"),
 )
@@ -211,8 +211,12 @@ def test_the_pins_agree_and_cover_what_is_asked_for() -> None:
     wanted = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
     names = {re.split(r"[^A-Za-z0-9._-]", line)[0].lower().replace("_", "-") for line in wanted}
     # The builds for CPUs and for GPUs fill the same folder: an environment has one of them.
-    pinned = dev | pins("inswapper") | pins("inswapper-gpu")
+    pinned = dev | pins("inswapper") | pins("inswapper-gpu") | pins("serverless")
     assert pins("inswapper").items() <= dev.items()
+    serverless = pins("serverless")
+    assert "gradio" not in serverless
+    differing = {name for name in app.keys() & serverless.keys() if app[name] != serverless[name]}
+    assert differing == {"tomlkit"}, "that gradio and runpod want others is why there are two environments"
     assert names <= {name.lower().replace("_", "-") for name in pinned}
     base = {re.split(r"[^A-Za-z0-9._-]", line)[0].lower() for line in project["dependencies"]}
     assert base <= {name.lower().replace("_", "-") for name in app}

@@ -45,6 +45,7 @@ HEAVY = {
     "dbos",
     "pyairtable",
     "requests",
+    "runpod",
 }
 LONGEST = 350
 

@@ -128,6 +128,24 @@ class Settings(BaseSettings):
         30.0, gt=0, description="between two looks at the table; each is a call of the plan's monthly quota"
     )
 
+    # the HTTP server
+    service_consent: str = Field(
+        "",
+        description="consent of the jobs whose caller names none, vouched for by the operator: `ACME Ltd, 2026-11-01`,"
+        " own-face or public-domain; empty: each caller names it",
+    )
+
+    # the container
+    mode: str = Field("", description="what `ugclab start` runs: serve, serverless, page or worker")
+
+    # serverless
+    serverless_engine: str = Field("mesh", description="set up before the first job; empty: with it")
+    serverless_limit_s: float = Field(
+        570.0, gt=0, description="what one job may take; below the endpoint's execution timeout, 600 s by default"
+    )
+    serverless_refresh: int = Field(200, ge=0, description="jobs after which a worker asks to be replaced; 0: never")
+    serverless_webhook_s: float = Field(20.0, ge=0, description="in which a webhook's tries must end: it is paid time")
+
     @field_validator("intake_hosts", "intake_s3_prefixes", "webhook_retries_s", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:

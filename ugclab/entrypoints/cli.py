@@ -16,6 +16,7 @@ from ugclab.entrypoints import (
     models,
     options,
     page_cli,
+    start,
     store_cli,
     terminal,
     wan_cli,
@@ -49,6 +50,7 @@ app.command()(jobs_cli.worker)
 app.command(name="app")(page_cli.serve)
 app.command()(page_cli.account)
 app.add_typer(airtable_cli.app, name="airtable")
+app.command()(start.start)
 app.add_typer(bench_cli.app, name="bench")
 app.add_typer(jobs_cli.app, name="jobs")
 app.add_typer(models.app, name="models")

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from ugclab.engines.base import FaceEngine
 from ugclab.errors import Cancelled, UgclabError
-from ugclab.jobs.tasks import Cancel, Done, Failed, LookTask, Said, Task
+from ugclab.jobs.tasks import Cancel, Done, Failed, LookTask, Said, SetUp, Task
 from ugclab.pipeline.looking import Onlooker
 from ugclab.pipeline.run import check_paths
 from ugclab.pipeline.steps import Progress, open_workshop
@@ -30,9 +30,9 @@ class Child:
         self._settings = settings
         self._out = out
         self._writing = threading.Lock()
-        self._tasks: queue.Queue[Task | LookTask] = queue.Queue()
+        self._tasks: queue.Queue[Task | LookTask | SetUp] = queue.Queue()
         self._cancelled: set[int] = set()
-        self._task: Task | LookTask | None = None
+        self._task: Task | LookTask | SetUp | None = None
         self._engines: dict[str, FaceEngine] = {}
         self._open = ExitStack()
         self._mirror = open_store(settings) if settings.s3_bucket else None
@@ -46,6 +46,8 @@ class Child:
                 self._cancelled.add(Cancel.model_validate_json(line).number)
             elif b'"look"' in line[:20]:
                 self._tasks.put(LookTask.model_validate_json(line))
+            elif b'"set_up"' in line[:20]:
+                self._tasks.put(SetUp.model_validate_json(line))
             else:
                 self._tasks.put(Task.model_validate_json(line))
         os._exit(0)  # nobody is left to work for: do not finish, do not write
@@ -65,7 +67,9 @@ class Child:
                 answer = Failed.of(task.number, error)
             self._say(answer)
 
-    def _do(self, task: Task | LookTask) -> Done:
+    def _do(self, task: Task | LookTask | SetUp) -> Done:
+        if isinstance(task, SetUp):
+            return self._set_up(task)
         if isinstance(task, LookTask):
             seen = self._onlooker.see(task.look, task.files, task.out, task.folder, task.scope)
             return Done(number=task.number, value=seen.model_dump(mode="json"))
@@ -87,6 +91,14 @@ class Child:
             measurements=tuple(workshop.measurements[first:]),
             warnings=tuple(workshop.warnings[warned:]),
         )
+
+    def _set_up(self, task: SetUp) -> Done:
+        """Load an engine, unless it is loaded already."""
+        loaded = self._engines.get(task.engine)
+        with open_workshop(task.engine, self._settings, self._progress, self._is_cancelled, engine=loaded) as workshop:
+            self._engines[task.engine] = workshop.engine()
+            measured, warned = tuple(workshop.measurements), tuple(workshop.warnings)
+        return Done(number=task.number, value={}, measurements=measured, warnings=warned)
 
     def _of(self, task: Task) -> SwapJob:
         """The open job, or another in its place; a job that stays open keeps its artefacts from being evicted."""

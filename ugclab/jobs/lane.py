@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any
 
 from ugclab.errors import Cancelled, EngineCrashed, StageTimeout
-from ugclab.jobs.tasks import Cancel, Done, Failed, LookTask, Said, Task
+from ugclab.jobs.tasks import Cancel, Done, Failed, LookTask, Said, SetUp, Task
 from ugclab.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class EngineChild:
 
     def run(
         self,
-        task: Task | LookTask,
+        task: Task | LookTask | SetUp,
         on_progress: Listener,
         wanted: Callable[[], bool],
         *,
@@ -228,8 +228,10 @@ def _keep_last(process: subprocess.Popen[bytes], words: list[str]) -> None:
             del words[:-20]
 
 
-def _named(task: Task | LookTask) -> str:
-    return task.step if isinstance(task, LookTask) or task.segment is None else f"{task.step} of segment {task.segment}"
+def _named(task: Task | LookTask | SetUp) -> str:
+    if isinstance(task, Task) and task.segment is not None:
+        return f"{task.step} of segment {task.segment}"
+    return task.step
 
 
 def _cause(code: int | None) -> str:

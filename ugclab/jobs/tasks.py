@@ -43,6 +43,19 @@ class LookTask(Frozen):
         )
 
 
+class SetUp(Frozen):
+    """An engine to be loaded before somebody waits for it, its model files fetched where they are missing."""
+
+    kind: Literal["set_up"] = "set_up"
+    number: int
+    engine: str
+
+    @property
+    def step(self) -> str:
+        """What a person calls it."""
+        return f"setting up the engine '{self.engine}'"
+
+
 class Cancel(Frozen):
     """Stop the task of that number."""
 
