@@ -27,7 +27,7 @@ from ugclab.weights import hub
 ROOT = Path(__file__).parents[1]
 COMMANDS = (
     *("", "swap", "demo", "probe", "plan", "preview", "engines", "doctor"),
-    *("models", "models list", "models pull", "models verify"),
+    *("models", "models list", "models pull", "models verify", "models export", "models import"),
     *(
         "submit",
         "worker",
