@@ -34,7 +34,7 @@ COMMANDS = (
         "jobs",
         *(f"jobs {word}" for word in ("list", "show", "watch", "cancel", "retry", "fetch", "delete", "purge")),
     ),
-    *("app", "account"),
+    *("app", "account", "health", "licences"),
     *("store", "store ls", "store rm", "store url"),
     *("bench", "bench run", "bench compare", "bench scenarios", "bench estimate", "bench fit", "bench calibrate"),
 )
@@ -209,7 +209,7 @@ def test_the_pins_agree_and_cover_what_is_asked_for() -> None:
     wanted = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
     names = {re.split(r"[^A-Za-z0-9._-]", line)[0].lower().replace("_", "-") for line in wanted}
     # The builds for CPUs and for GPUs fill the same folder: an environment has one of them.
-    pinned = dev | pins("inswapper") | pins("inswapper-gpu")
+    pinned = dev | pins("inswapper") | pins("inswapper-gpu") | pins("serverless")
     assert pins("inswapper").items() <= dev.items()
     assert names <= {name.lower().replace("_", "-") for name in pinned}
     base = {re.split(r"[^A-Za-z0-9._-]", line)[0].lower() for line in project["dependencies"]}
