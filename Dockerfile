@@ -21,7 +21,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 # Our own wheel, built by pinned tools.
 FROM base AS wheel
 WORKDIR /src
-COPY constraints/build.txt constraints/build.txt
+COPY constraints constraints
 RUN pip install --no-cache-dir --requirement constraints/build.txt
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY ugclab ugclab

@@ -34,7 +34,7 @@ COMMANDS = (
         "jobs",
         *(f"jobs {word}" for word in ("list", "show", "watch", "cancel", "retry", "fetch", "delete", "purge")),
     ),
-    *("app", "account", "health", "licences"),
+    *("app", "account", "health", "licences", "space"),
     *("store", "store ls", "store rm", "store url"),
     *("bench", "bench run", "bench compare", "bench scenarios", "bench estimate", "bench fit", "bench calibrate"),
 )
