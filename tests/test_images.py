@@ -2,11 +2,14 @@
 
 import fnmatch
 import json
+import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -18,10 +21,14 @@ from packaging.utils import canonicalize_name
 from typer.main import get_command
 
 from deploy.docker.needs import IMAGES, VARIANTS, needs
+from tests.entrypoints.ui.conftest import free_port
+from tests.storage.rclone import RcloneMissing, program
 from tests.test_docs import pins
 from ugclab.entrypoints.cli import app
 from ugclab.entrypoints.health import MODES
+from ugclab.errors import StoreError
 from ugclab.settings import Settings
+from ugclab.storage.opening import open_store
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -201,3 +208,51 @@ def test_compose_holds_no_secret_and_names_each() -> None:
     assert asked <= set(given)
     assert not any(given.values())
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+@pytest.mark.slow
+def test_composes_s3_server_is_one_that_asks_for_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very words and variables of docker-compose.yml, with a folder and a port of this machine."""
+    try:
+        rclone = str(program())
+    except RcloneMissing as missing:
+        pytest.fail(str(missing)) if os.environ.get("CI") else pytest.skip(str(missing))
+    port, objects = free_port(), str(tmp_path / "objects")
+    here = {":9000": f"127.0.0.1:{port}", "/objects": objects, "/objects/ugclab": f"{objects}/ugclab"}
+    keys = {"S3_ACCESS_KEY": "some-key", "S3_SECRET_KEY": "some-secret"}
+    told = SERVICES["s3"]["environment"]["RCLONE_AUTH_KEY"]
+    auth = re.sub(r"\$\{(\w+):\?[^}]*\}", lambda found: keys[found[1]], told)
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith(("RCLONE_", "AWS_"))}
+    surroundings |= {"RCLONE_AUTH_KEY": auth, "RCLONE_CONFIG": os.devnull}
+
+    def words(service: str) -> list[str]:
+        return [rclone, *(here.get(word, word) for word in SERVICES[service]["command"])]
+
+    subprocess.run(words("bucket"), env=surroundings, check=True, timeout=30)
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(words("s3"), env=surroundings, stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + 30
+        while not _listens(port):
+            assert server.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        common = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["x-ugclab"]["environment"]
+        settings = Settings(s3_bucket=common["UGCLAB_S3_BUCKET"], data_dir=tmp_path / "data")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("AWS_REGION", common["AWS_REGION"])
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys["S3_ACCESS_KEY"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys["S3_SECRET_KEY"])
+        open_store(settings).put_bytes("users/ann/x", b"kept")
+        assert (tmp_path / "objects/ugclab/users/ann/x").read_bytes() == b"kept"
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+        with pytest.raises(StoreError):
+            open_store(settings).put_bytes("users/ann/y", b"refused")
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
