@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from importlib import metadata
+from typing import Any
 
 from ugclab.engines.registry import catalogue, find
 from ugclab.entrypoints.models import CHECKPOINTS
@@ -54,7 +55,7 @@ def _packages() -> Iterator[tuple[str, ...]]:
 
 def _licence(distribution: metadata.Distribution) -> str:
     """What a package says: the expression, the classifiers, or the first line of what it wrote."""
-    told = distribution.metadata
+    told: Any = distribution.metadata  # a message, though its protocol names no `get` before Python 3.12
     if expression := told.get("License-Expression"):
         return str(expression)
     classifiers = [c.rpartition(" :: ")[2] for c in told.get_all("Classifier") or () if c.startswith("License ::")]
