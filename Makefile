@@ -42,6 +42,11 @@ check: $(VENV)/.dev ## format, lint, types, and the quick tests
 	$(BIN)/mypy
 	$(MAKE) test
 
+.PHONY: image-lint
+image-lint: $(VENV)/.dev ## lint the Dockerfile and check what it names; no Docker is needed
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/python -m pytest tests/test_images.py -rs
+
 .PHONY: bench
 bench: $(VENV)/.dev models ## measure stitching against a plain transcode
 	mkdir -p out

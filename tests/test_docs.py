@@ -18,6 +18,7 @@ import pytest
 from tests.entrypoints.airtable.test_blueprints import write_templates
 from tests.face_clips import write_clip
 from ugclab import errors
+from ugclab.bench.prices import Dated, load_prices
 from ugclab.bench.results import read_benchmark, summarise
 from ugclab.bench.tables import roads_table
 from ugclab.engines.registry import catalogue
@@ -28,7 +29,7 @@ from ugclab.weights import hub
 ROOT = Path(__file__).parents[1]
 COMMANDS = (
     *("", "swap", "demo", "probe", "plan", "prepare", "preview", "engines", "doctor"),
-    *("models", "models list", "models pull", "models verify"),
+    *("models", "models list", "models pull", "models verify", "models export", "models import"),
     *(
         "submit",
         "worker",
@@ -36,7 +37,7 @@ COMMANDS = (
         *(f"jobs {word}" for word in ("list", "show", "watch", "cancel", "retry", "fetch", "delete", "purge")),
     ),
     *("airtable", *(f"airtable {word}" for word in ("init", "submit", "watch", "sync", "make"))),
-    *("app", "account", "start"),
+    *("app", "account", "start", "health", "licences", "space"),
     *("store", "store ls", "store rm", "store url"),
     *("bench", "bench run", "bench compare", "bench scenarios", "bench estimate", "bench fit", "bench calibrate"),
 )
@@ -44,6 +45,7 @@ PARTS = {
     "README.md": ("engines", "figures"),
     "docs/settings.md": ("settings", "exit codes"),
     "docs/figures.md": ("benchmark",),
+    "docs/deploy.md": ("rents",),
 }
 MEASURED = ROOT / "benchmarks/results/bench-cpu.json"
 
@@ -86,6 +88,8 @@ def part(name: str) -> str:
             for field, info in Settings.model_fields.items()
         ]
         return table(("variable", "default", "what it is"), rows)
+    if name == "rents":
+        return rents()
     if name in {"figures", "benchmark"}:
         return figures() if name == "figures" else "\n".join(roads_table(read_benchmark(MEASURED)))
     kinds = [("0", "", "done"), ("1", "", "a fault of ours: run it again with `--debug`"), ("2", "", "wrong usage")]
@@ -108,6 +112,28 @@ def figures() -> str:
         f"cold,\nwhere a plain transcode takes {floor.cpu_s.median:.1f} s and the way by single pictures "
         f"{images.cpu_s.median:.0f} s with the same engine:\n`ugclab bench run`, [figures](docs/figures.md)."
     )
+
+
+def rents() -> str:
+    """What machines with a GPU cost, from the packaged prices; a star marks those much older than the newest."""
+    prices = load_prices().gpus
+    dates = [kind.date for row in prices for kind in (row.serverless, row.pod) if kind]
+
+    def told(price: float, unit: str, kind: Dated) -> str:
+        return f"${price:g} {unit}, {kind.date}{'*' if kind.stale(max(dates)) else ''}"
+
+    rows = [
+        (
+            row.gpu,
+            f"{row.vram_gb:g} GB",
+            row.provider,
+            told(row.serverless.flex_usd_s, "a second", row.serverless) if row.serverless else "",
+            told(row.serverless.flex_usd_s * 3600, "an hour", row.serverless).split(",")[0] if row.serverless else "",
+            told(row.pod.usd_h, "an hour", row.pod) if row.pod else "",
+        )
+        for row in prices
+    ]
+    return table(("GPU", "memory", "at", "serverless", "that is", "Pod"), rows)
 
 
 def shown(default: object) -> str:

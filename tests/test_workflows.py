@@ -20,6 +20,7 @@ TARGETS = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.M))
 VARIABLES = set(re.findall(r"^([A-Z]+) [?:]?= ", MAKEFILE, re.M))
 ALLOWED = {"gh"}
 """Programs of the runner, for what is no business of ours: posting a comment."""
+STAGES = set(re.findall(r"^FROM \S+ AS (\S+)", (ROOT / "Dockerfile").read_text(), re.M))
 
 
 def load(path: Path) -> dict[Any, Any]:
@@ -64,12 +65,21 @@ def check_ugclab(words: list[str]) -> None:
         assert not word.startswith("-") or word.partition("=")[0] in known, word
 
 
+def check_docker(words: list[str]) -> None:
+    """It builds or runs an image of ours, and what runs in it is a command of ours."""
+    assert words[0] in {"build", "run", "image"}, words[0]
+    if "ugclab" in words:
+        check_ugclab(words[words.index("ugclab") + 1 :])
+
+
 def check(words: list[str]) -> None:
     program, *rest = words
     if program == "make":
         check_make(rest)
     elif Path(program).name == "ugclab":
         check_ugclab(rest)
+    elif program == "docker":
+        check_docker(rest)
     else:
         assert program in ALLOWED, f"{program} is neither a make target nor a command of ours"
 
@@ -117,6 +127,12 @@ def test_the_commands_of_the_targets_exist() -> None:
     assert len(recipes) == 2
     for recipe in recipes:
         check_ugclab(recipe.split()[1:])
+
+
+def test_every_image_is_built() -> None:
+    job = load(ROOT / ".github/workflows/images.yml")["jobs"]["build"]
+    assert set(job["strategy"]["matrix"]["target"]) == {"page", "worker", "serverless"} <= STAGES
+    assert job["needs"] == "lint"
 
 
 def test_the_scenarios_that_are_named_exist() -> None:

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     s3_kms_key: str = Field("", description="the key for aws:kms; the account's own if empty")
     public_url: str = Field("", description="where this installation's HTTP server is reached, for links to results")
     public_prefix: str = Field("", description="a public address of the store's root, where its operator has one")
+    store_root: Path | None = Field(
+        None, description="folder of the local store; store/ below the data folder if empty"
+    )
 
     # what is let in
     intake_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -174,7 +177,7 @@ class Settings(BaseSettings):
     @property
     def store_dir(self) -> Path:
         """The local store."""
-        return self.data_dir.expanduser() / "store"
+        return self.store_root.expanduser() if self.store_root else self.data_dir.expanduser() / "store"
 
     @property
     def queue_url(self) -> str:

@@ -1,5 +1,6 @@
 """`ugclab models`: whose licence must be accepted is only fetched by who accepts it."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -68,3 +69,23 @@ def test_all_that_engines_use_leaves_out_what_must_be_accepted(mirror: Path) -> 
     assert (mirror / FREE).exists()
     assert not (mirror / BOUND).exists()
     assert call("verify") == 0
+
+
+def test_carried_over_by_an_archive(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "models.tar"
+    assert call("export", str(archive), "mesh") == 40
+    assert call("pull", "inswapper", "mesh", "--accept-licence", "--quiet") == 0
+    capsys.readouterr()
+    assert call("export", str(archive), "inswapper", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["sha256"] == sha256_of(archive)
+    assert {file["name"] for file in told["files"] if file["terms"]} == {BOUND, "insightface/w600k_r50.onnx"}
+
+    monkeypatch.setenv("UGCLAB_CACHE_DIR", str(tmp_path / "over there"))
+    monkeypatch.setenv("UGCLAB_OFFLINE", "1")
+    monkeypatch.delenv("UGCLAB_WEIGHTS_MIRROR")
+    assert call("import", str(archive)) == 42
+    assert call("import", str(archive), "--accept-licence") == 0
+    assert call("verify", "inswapper") == 0

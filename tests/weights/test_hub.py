@@ -336,7 +336,7 @@ def test_lock_of_another_is_waited_for(server: Server, tmp_path: Path) -> None:
     server.behaviours["/a"] = ["good"]
     catalog = model(f"{server.url}/a")
     with (
-        hub._locked(tmp_path, fetch.Deadline.after(5)),
+        hub.locked(tmp_path, fetch.Deadline.after(5)),
         pytest.raises(WeightsError, match="not fetched within"),
     ):
         ensure(catalog, tmp_path, catalog=catalog, budget_s=0.3)

@@ -16,6 +16,7 @@ from ugclab.entrypoints import (
     models,
     options,
     page_cli,
+    ship_cli,
     start,
     store_cli,
     terminal,
@@ -51,6 +52,9 @@ app.command(name="app")(page_cli.serve)
 app.command()(page_cli.account)
 app.add_typer(airtable_cli.app, name="airtable")
 app.command()(start.start)
+app.command()(ship_cli.health)
+app.command()(ship_cli.licences)
+app.command()(ship_cli.space)
 app.add_typer(bench_cli.app, name="bench")
 app.add_typer(jobs_cli.app, name="jobs")
 app.add_typer(models.app, name="models")

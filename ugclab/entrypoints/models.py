@@ -1,9 +1,10 @@
-"""`ugclab models`: model files listed, fetched, checked."""
+"""`ugclab models`: model files listed, fetched, checked, and carried to where no network is."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +19,9 @@ CHECKPOINTS = {"wan2.2-animate": "wan-cli", "wan2.2-animate-diffusers": "wan-dif
 """Checkpoints of their own, no files of the catalogue, and the engine each is for: what replacement needs of the
 official one, about 53.7 GiB, and the whole of the other form, 82 GB."""
 
-app = typer.Typer(no_args_is_help=True, help="Model files: list, fetch, check.")
+Archive = Annotated[Path, typer.Argument(help="The archive, a .tar.", metavar="ARCHIVE", show_default=False)]
+
+app = typer.Typer(no_args_is_help=True, help="Model files: list, fetch, check, carry over.")
 
 
 @app.command(name="list")
@@ -48,22 +51,13 @@ def pull_models(
     wan2.2-animate is the checkpoint of wan-cli (about 54 GiB), wan2.2-animate-diffusers that of wan-diffusers (82 GB).
     Files whose licence must be accepted are only fetched by name.
     """
-    from ugclab.pipeline.steps import Progress
     from ugclab.settings import Settings
     from ugclab.weights.hub import budget_for, ensure
 
     settings = Settings()
     checkpoints, files = _meant(names)
     accepted = accept_licence or _accepts(files, settings.weights_dir)
-    from ugclab.entrypoints.progress import interruptible
-
-    with interruptible(quiet=quiet) as (interrupt, bar):
-
-        def report(name: str, done: int, total: int) -> None:
-            if interrupt.cancelled():
-                raise Cancelled("cancelled")
-            bar(Progress("fetch", None, done, total))
-
+    with _counted("fetch", quiet=quiet) as report:
         for name in checkpoints:
             if not quiet:
                 typer.echo(f"{name}: {_licence(name)}", err=True)
@@ -101,6 +95,79 @@ def verify_models(names: options.Names = None, as_json: options.Json = False) ->
         raise WeightsCorrupt(f"not whole: {', '.join(wrong)}", hint="fetch them: ugclab models pull")
 
 
+@app.command(name="export")
+def export_models(
+    archive: Archive, names: options.Names = None, quiet: options.Quiet = False, as_json: options.Json = False
+) -> None:
+    """Pack model files that are here into one archive, for a machine without a network.
+
+    Names are those of `pull`. The same files give the same archive; its sha256 is printed, to be compared over there.
+    """
+    from ugclab.settings import Settings
+    from ugclab.weights.archive import Checkpoint, pack
+
+    settings = Settings()
+    chosen, files = _meant(names)
+    places = _places(settings)
+    with _counted("pack", quiet=quiet or as_json) as report:
+        manifest, digest = pack(
+            files,
+            settings.weights_dir,
+            archive,
+            checkpoints=[Checkpoint(name=name, folder=places[name], licence=_weights_licence(name)) for name in chosen],
+            on_progress=report,
+        )
+    if as_json:
+        print_json(manifest.model_dump(mode="json") | {"archive": str(archive), "sha256": digest})
+    elif not quiet:
+        terminal.table(
+            ("file", "size", "licence", "must be accepted"),
+            [(f.member, f"{f.size_bytes / 2**20:.1f} MB", f.licence, f.terms and "yes") for f in manifest.files],
+        )
+        typer.echo(f"{archive}: sha256 {digest}")
+
+
+@app.command(name="import")
+def import_models(
+    archive: Archive, accept_licence: options.AcceptLicence = False, quiet: options.Quiet = False
+) -> None:
+    """Verify an archive of `export` and put its model files in place: all of them, or none."""
+    from ugclab.settings import Settings
+    from ugclab.weights.archive import read_manifest, unpack
+    from ugclab.weights.catalog import CATALOG
+
+    settings = Settings()
+    named = [f.name for f in read_manifest(archive).files if not f.checkpoint and f.name in CATALOG]
+    accepted = accept_licence or _accepts(named, settings.weights_dir)
+    with _counted("unpack", quiet=quiet) as report:
+        manifest = unpack(
+            archive, settings.weights_dir, checkpoints=_places(settings), accepted=accepted, on_progress=report
+        )
+    if not quiet:
+        typer.echo(f"{len(manifest.files)} model files came whole out of {archive}")
+
+
+@contextmanager
+def _counted(step: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for files by name and bytes; Ctrl-C ends the block with Cancelled."""
+    from ugclab.entrypoints.progress import interruptible
+    from ugclab.pipeline.steps import Progress
+
+    with interruptible(quiet=quiet) as (interrupt, bar):
+
+        def report(name: str, done: int, total: int) -> None:
+            if interrupt.cancelled():
+                raise Cancelled("cancelled")
+            bar(Progress(step, None, done, total))
+
+        yield report
+
+
+def _places(settings: "Settings") -> dict[str, Path]:
+    """The folder of each checkpoint."""
+    return dict(zip(CHECKPOINTS, (settings.wan_checkpoint, settings.wan_diffusers_folder), strict=True))
+
+
 def _accepts(names: list[str], folder: Path) -> bool:
     """Show what must be accepted and ask, where somebody sits at a terminal; elsewhere it is for `ensure` to refuse."""
     from ugclab.weights.hub import unaccepted
@@ -119,9 +186,13 @@ def _at_a_terminal() -> bool:
 
 def _licence(checkpoint: str) -> str:
     """What its publisher says, with what lies in it under another licence."""
+    return f"licence of the weights: {_weights_licence(checkpoint)}"
+
+
+def _weights_licence(checkpoint: str) -> str:
     from ugclab.engines.registry import find
 
-    return f"licence of the weights: {find(CHECKPOINTS[checkpoint]).info.licences.weights}"
+    return find(CHECKPOINTS[checkpoint]).info.licences.weights
 
 
 def _pull_checkpoint(name: str, settings: "Settings", report: Callable[[str, int, int], None]) -> None:

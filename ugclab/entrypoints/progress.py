@@ -92,7 +92,7 @@ class ProgressBar:
             name = _NAMES.get(step.step, step.step) + ("" if step.segment is None else f" segment {step.segment}")
             self._bars.add_task(name, total=None, count="")
         count = f"{step.done}/{step.total}" if step.total else ""
-        if step.step == "fetch":
+        if step.step in {"fetch", "pack", "unpack"}:
             count = f"{step.done / 2**20:.1f}/{step.total / 2**20:.1f} MB"
         self._bars.update(self._bars.task_ids[0], completed=step.done, total=step.total or None, count=count)
 

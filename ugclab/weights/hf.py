@@ -98,7 +98,7 @@ def pull(
     """
     files = list_files(repository, revision, patterns, endpoint=endpoint, token=token)
     folder.mkdir(parents=True, exist_ok=True)
-    known = _noted(folder)
+    known = noted(folder)
     missing = [file for file in files if not _is_whole(folder, file, known)]
     _check_disk(folder, missing)
     note = threading.Lock()
@@ -209,7 +209,8 @@ def _matches(path: Path, file: RemoteFile) -> bool:
     return digest.hexdigest() == (file.sha256 or file.git_sha1)
 
 
-def _noted(folder: Path) -> dict[str, Any]:
+def noted(folder: Path) -> dict[str, Any]:
+    """What was fetched into a folder, by path: size and hashes as the hub gave them; empty where nothing is noted."""
     try:
         files = json.loads((folder / CACHE / "manifest.json").read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError):

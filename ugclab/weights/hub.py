@@ -92,7 +92,7 @@ def ensure(
             )
         deadline = Deadline.after(budget_s)
         try:
-            with _locked(folder, deadline), _Sources(folder, mirror, deadline, on_progress, run_pip) as sources:
+            with locked(folder, deadline), _Sources(folder, mirror, deadline, on_progress, run_pip) as sources:
                 for file in files:
                     _replace(file, folder, sources, on_warning)  # looks again: another process may have fetched it
         except OSError as error:
@@ -167,8 +167,8 @@ def _offline_error(statuses: list[FileStatus], folder: Path) -> WeightsError:
 
 
 @contextmanager
-def _locked(folder: Path, deadline: Deadline) -> Iterator[None]:
-    """Hold the folder's lock: its owner's death frees it."""
+def locked(folder: Path, deadline: Deadline) -> Iterator[None]:
+    """Hold the lock of the folder of model files: its owner's death frees it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as lock:
         while True:

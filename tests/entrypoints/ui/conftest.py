@@ -82,11 +82,16 @@ class Site:
         raise AssertionError(f"{otherwise}\n{self.log()}")
 
 
-def open_site(folder: Path, **settings: str) -> Site:
-    """A site that is not started yet; settings by their names without UGCLAB_."""
+def free_port() -> int:
+    """One that nobody listens on right now."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+def open_site(folder: Path, **settings: str) -> Site:
+    """A site that is not started yet; settings by their names without UGCLAB_."""
+    port = free_port()
     given = {"DATA_DIR": str(folder / "data"), "PORT": str(port), "HEARTBEAT_S": "1", "TAKEOVER_S": "5"} | settings
     kept = {name: value for name, value in os.environ.items() if not name.startswith("UGCLAB_") or "CACHE" in name}
     return Site(folder, port, kept | {f"UGCLAB_{name}": value for name, value in given.items()})
