@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ugclab.entrypoints import bench_cli, jobs_cli, models, options, page_cli, store_cli, terminal, wan_cli
+from ugclab.entrypoints import bench_cli, jobs_cli, models, options, page_cli, server_cli, store_cli, terminal, wan_cli
 from ugclab.entrypoints.terminal import print_json
 from ugclab.errors import EngineUnavailable, UgclabError
 from ugclab.schema.job import FaceSelector, StitchMode, SwapOptions
@@ -38,6 +38,8 @@ app.command()(jobs_cli.submit)
 app.command()(jobs_cli.worker)
 app.command(name="app")(page_cli.serve)
 app.command()(page_cli.account)
+app.command()(server_cli.serve)
+app.add_typer(server_cli.app, name="keys")
 app.add_typer(bench_cli.app, name="bench")
 app.add_typer(jobs_cli.app, name="jobs")
 app.add_typer(models.app, name="models")

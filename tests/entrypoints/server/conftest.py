@@ -1,0 +1,132 @@
+"""A server without a process: its app, keys of several users, and jobs that a worker would have done."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.face_clips import write_clip
+from ugclab import sample
+from ugclab.entrypoints.server.server import Server
+from ugclab.jobs import records
+from ugclab.jobs.heartbeat import Heartbeats
+from ugclab.jobs.keys import Keys, NewKey
+from ugclab.schema.job import JobError, JobProgress, JobState
+from ugclab.schema.media import Asset
+from ugclab.settings import Settings
+from ugclab.storage import paths
+
+RESULT = b"0123456789" * 100
+PLAN = "0-0.4:swap,0.4-1:keep,1-1.4:swap"
+FOOTAGE, FACE = "https://a.example/v.mp4", "https://a.example/me.jpg"
+ASKED = {"source_video_url": FOOTAGE, "avatar_image_url": FACE, "consent": "own-face"}
+
+
+@dataclass
+class Place:
+    """One installation with its server."""
+
+    server: Server
+    clients: list[TestClient] = field(default_factory=list)
+
+    @property
+    def queue(self) -> Any:
+        return self.server.queue
+
+    def key(self, user: str = "ann", **new: Any) -> str:
+        """A fresh key."""
+        return Keys(self.queue.database).create(NewKey.read(user=user, **new))[0]
+
+    def client(self, key: str = "", **more: Any) -> TestClient:
+        """Who asks with a key; without one nobody does."""
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        client = TestClient(self.server.app, headers=headers, raise_server_exceptions=False, **more)
+        self.clients.append(client)
+        return client
+
+    def user(self, user: str = "ann", **new: Any) -> TestClient:
+        """Somebody with a key for everything."""
+        return self.client(self.key(user, **({"scopes": ("admin",)} | new)), follow_redirects=False)
+
+    def worker(self, name: str = "w-0", loaded: tuple[str, ...] = (), device: str = "cpu") -> None:
+        """A worker that gives signs of life."""
+        beats = Heartbeats(self.queue.database)
+        beats.begin(name, "stages-1", 2, device)
+        beats.beat(name, loaded=loaded)
+
+    def ended(self, job_id: str, state: JobState, **given: Any) -> None:
+        """Bring a job to its end."""
+        with self.queue.database.transaction() as connection:
+            assert records.end(connection, self.queue.database, self.queue.flow, job_id, state, **given)
+
+    def failed(self, job_id: str) -> None:
+        """As a worker would leave a job that failed."""
+        error = JobError(code="face_not_found", message="no face is seen", hint="take another segment", stage="analyse")
+        self.ended(job_id, JobState.FAILED, error=error)
+
+    def running(self, job_id: str, percent: float = 40.0) -> records.Claimed:
+        """As a worker would have it in hand."""
+        held = records.claim(self.queue.database, f"{job_id}.1")
+        assert held is not None
+        assert records.report_progress(self.queue.database, held, JobProgress(percent=percent, stage="swap"))
+        return held
+
+    def succeeded(self, job_id: str, user: str = "ann", project: str = "default") -> None:
+        """As a worker would leave a job that succeeded, with bytes for a video."""
+        held = records.claim(self.queue.database, f"{job_id}.1")
+        assert held is not None
+        key = paths.render(user, project, job_id)
+        stored = self.queue.store.put_bytes(key, RESULT)
+        output = Asset(
+            key=key, name="made.mp4", sha256=stored.sha256 or "0" * 64, size_bytes=len(RESULT), media_type="video/mp4"
+        )
+        summary = {"seconds": 1.5, "frames": 50}
+        self.ended(job_id, JobState.SUCCEEDED, output=output, summary=summary, claim=held.claim)
+
+
+Opened = Callable[..., Place]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opened]:
+    made: list[Place] = []
+
+    def open_place(**given: Any) -> Place:
+        made.append(Place(Server(Settings(**{"data_dir": tmp_path / "data", "requests_per_minute": 10**6} | given))))
+        return made[-1]
+
+    yield open_place
+    for place in made:
+        for client in place.clients:
+            client.close()
+        place.queue.close()
+
+
+@pytest.fixture
+def place(opened: Opened) -> Place:
+    return opened()
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("footage") / "my clip.mp4", frames=50)
+
+
+def bring(client: TestClient, path: Path, role: str = "source", **wanted: Any) -> str:
+    """Bring a file as a program would; its address in a job."""
+    size = {"role": role, "name": path.name, "size_bytes": path.stat().st_size}
+    leave = client.post("/v1/uploads", json=size | wanted)
+    assert leave.status_code == 201, leave.text
+    assert leave.json()["complete"] == ""
+    put = client.put(leave.json()["url"], content=path.read_bytes(), headers=leave.json()["headers"])
+    assert put.status_code == 201, put.text
+    return str(put.json()["asset"])
+
+
+def brought(client: TestClient, clip: Path, **more: Any) -> dict[str, Any]:
+    """A job on files that were brought."""
+    files = {"source_video_url": bring(client, clip), "avatar_image_url": bring(client, sample.AVATAR, "avatar")}
+    return files | {"plan": PLAN, "consent": "own-face"} | more
