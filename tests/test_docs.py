@@ -35,6 +35,7 @@ COMMANDS = (
         *(f"jobs {word}" for word in ("list", "show", "watch", "cancel", "retry", "fetch", "delete", "purge")),
     ),
     *("app", "account"),
+    *("serve", "keys", "keys create", "keys list", "keys revoke"),
     *("store", "store ls", "store rm", "store url"),
     *("bench", "bench run", "bench compare", "bench scenarios", "bench estimate", "bench fit", "bench calibrate"),
 )

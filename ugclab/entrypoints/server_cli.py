@@ -11,8 +11,6 @@ from ugclab.errors import EngineUnavailable
 
 app = typer.Typer(help="Keys of programs that use the HTTP server: create, list, revoke.", no_args_is_help=True)
 
-_USUAL = ["jobs:read", "jobs:write", "execute"]
-
 
 def serve(
     host: Annotated[
@@ -39,7 +37,11 @@ def create(
     user: Annotated[str, typer.Argument(help="Whose jobs the key's are.", metavar="USER", show_default=False)],
     scope: Annotated[
         list[str] | None,
-        typer.Option("--scope", help="What it may: jobs:read, jobs:write, execute, metrics, admin.", metavar="SCOPE"),
+        typer.Option(
+            "--scope",
+            help="What it may: jobs:read, jobs:write, execute (these if left out), metrics, admin.",
+            metavar="SCOPE",
+        ),
     ] = None,
     public: Annotated[
         bool, typer.Option("--public", help="For somebody the operator does not vouch for (UGCLAB_SERVICE_CONSENT).")
@@ -69,7 +71,7 @@ def create(
         user=user,
         label=label,
         trust=trust,
-        scopes=tuple(scope or _USUAL),
+        **({"scopes": tuple(scope)} if scope else {}),
         days=days,
         max_active_jobs=active_jobs,
         max_minutes_per_day=minutes_per_day,

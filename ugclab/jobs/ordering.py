@@ -11,6 +11,7 @@ from ugclab.jobs.orders import Door, digest_of, output_of, summary_of
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.schema import jobs
 from ugclab.schema.contract import ASSET, Order, OrderInput, OrderOutput, OrderStatus
+from ugclab.schema.ids import new_ulid
 from ugclab.schema.job import Consent, FaceTransformInput, JobState, JobView, Principal, Request
 from ugclab.schema.media import Asset
 from ugclab.settings import Settings
@@ -88,8 +89,8 @@ class Orders:
     ) -> JobView:
         """Put an order in line; one of that name that is there already is what is answered.
 
-        Without a name the job's own id is one. `root` is the address that links begin with where the operator set none.
-        With `exact` a name that was used for another input raises JobConflict. Raises what `Queue.submit` raises.
+        Without a name each call is an order of its own. `root` is the address that links begin with where the operator
+        set none. With `exact` a name that was used for another input raises JobConflict. Raises as `Queue.submit`.
         """
         queue = self._queue
         digest = digest_of(given)
@@ -97,16 +98,14 @@ class Orders:
             intake.admit_webhook(callback_url, queue.settings)
         if name and (standing := self._standing(principal, door, name, digest if exact else "")):
             return standing
-        request = self.request(given, principal)
+        request, called = self.request(given, principal), name or new_ulid()
 
         def noted(connection: sa.Connection, job_id: str) -> None:
             # a job that ends this moment waits for this transaction, or has ended before it: its end is told once
             connection.execute(sa.select(jobs.c.job_id).where(jobs.c.job_id == job_id).with_for_update())
-            if not name and orders.find(connection, principal.user, door, job_id):
-                return
-            values = {"user": principal.user, "name": name or job_id, "job_id": job_id, "digest": digest}
+            values = {"user": principal.user, "name": called, "job_id": job_id, "digest": digest}
             orders.insert(connection, queue.database, door=door, callback_url=callback_url, root=root, **values)
-            order = orders.find(connection, principal.user, door, name or job_id)
+            order = orders.find(connection, principal.user, door, called)
             assert order is not None  # noqa: S101 written a line before
             records.tell_caller(connection, queue.database, queue.flow, order)
 

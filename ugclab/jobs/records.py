@@ -247,9 +247,10 @@ def tell_caller(connection: sa.Connection, database: Database, flow: Flow, order
         sa.select(outbox.c.payload).where(
             outbox.c.job_id == row.job_id, outbox.c.attempt == row.attempt, outbox.c.receiver == ""
         )
-    ).scalar_one()
-    said = Notification.model_validate_json(news)
-    body = orders.told(order, view(row), row.token, said.output_video_url, said.report)
+    ).scalar_one_or_none()
+    said = Notification.model_validate_json(news) if news else None  # news that were told are kept for a while only
+    link, report = (said.output_video_url, said.report) if said else ("", None)
+    body = orders.told(order, view(row), row.token, link, report)
     receiver = f"{order.door}:{order.name}"
     _post(connection, database, flow, order.job_id, body, order.callback_url, row.attempt, receiver)
 

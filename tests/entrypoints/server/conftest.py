@@ -1,17 +1,27 @@
 """A server without a process: its app, keys of several users, and jobs that a worker would have done."""
 
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from tests.conftest import ROOT
 from tests.face_clips import write_clip
 from ugclab import sample
 from ugclab.entrypoints.server.server import Server
 from ugclab.jobs import records
+from ugclab.jobs.database import Database
 from ugclab.jobs.heartbeat import Heartbeats
 from ugclab.jobs.keys import Keys, NewKey
 from ugclab.schema.job import JobError, JobProgress, JobState
@@ -90,12 +100,28 @@ class Place:
 Opened = Callable[..., Place]
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with all its tables: making them takes a second, a copy takes none."""
+    path = tmp_path_factory.mktemp("empty") / "queue.sqlite"
+    database = Database(f"sqlite:///{path}")
+    database.prepare()
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return path
+
+
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Opened]:
+def opened(tmp_path: Path, empty_database: Path) -> Iterator[Opened]:
     made: list[Place] = []
 
     def open_place(**given: Any) -> Place:
-        made.append(Place(Server(Settings(**{"data_dir": tmp_path / "data", "requests_per_minute": 10**6} | given))))
+        data = tmp_path / "data"
+        if not data.exists():
+            data.mkdir()
+            shutil.copy(empty_database, data / "queue.sqlite")
+        made.append(Place(Server(Settings(**{"data_dir": data, "requests_per_minute": 10**6} | given))))
         return made[-1]
 
     yield open_place
@@ -130,3 +156,32 @@ def brought(client: TestClient, clip: Path, **more: Any) -> dict[str, Any]:
     """A job on files that were brought."""
     files = {"source_video_url": bring(client, clip), "avatar_image_url": bring(client, sample.AVATAR, "avatar")}
     return files | {"plan": PLAN, "consent": "own-face"} | more
+
+
+@contextmanager
+def served(place: Place, *words: str, **given: str) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+    """`ugclab serve` as a process over the same installation: it, its address and its log."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data = place.queue.settings.data_dir
+    own = {"UGCLAB_DATA_DIR": str(data), "UGCLAB_DRAIN_S": "1", "UGCLAB_NEEDS_WORKER": "false"} | given
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("UGCLAB_")}
+    log, url = data / "server.log", f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "ugclab", "serve", "--port", str(port), *words]
+    with log.open("ab") as out:
+        started = subprocess.Popen(command, env=clean | own | {"PYTHONPATH": str(ROOT)}, stdout=out, stderr=out)
+    try:
+        for _ in range(800):
+            if started.poll() is not None:
+                pytest.fail(log.read_text())
+            try:
+                httpx.get(f"{url}/health/live", timeout=2)
+                break
+            except httpx.TransportError:
+                time.sleep(0.05)
+        yield started, url, log
+    finally:
+        if started.poll() is None:
+            started.kill()
+        started.wait()

@@ -221,6 +221,9 @@ def test_runpods_webhook_is_told_in_runpods_form(opened: Opened) -> None:
         assert deliver(place) == ["delivered"]
         told = RunStatus.model_validate_json(receiver.told[0].body)
         assert (told.id, told.status) == (job_id, "COMPLETED")
+        again = place.user().post("/run", json={"input": ASKED, "webhook": receiver.url}).json()
+        assert again == {"id": job_id, "status": "COMPLETED"}, "the same input is the same run"
+        assert deliver(place) == ["delivered"], "and is told to whoever asks for it again"
 
 
 def test_runpods_health_and_purge(place: Place) -> None:

@@ -1,22 +1,16 @@
 """Server-sent events: what is told, resumed and ended; figures and readiness; how a process drains."""
 
-import os
 import re
 import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.conftest import ROOT
-from tests.entrypoints.server.conftest import ASKED, Opened, Place
+from tests.entrypoints.server.conftest import ASKED, Opened, Place, served
 from ugclab.entrypoints.server import events
 
 
@@ -166,46 +160,15 @@ def _away(key: str) -> bool:
 # a process
 
 
-@pytest.fixture
-def process(place: Place) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
-    """`ugclab serve` over the same installation."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    data = place.queue.settings.data_dir
-    given = {
-        "UGCLAB_DATA_DIR": str(data),
-        "UGCLAB_DRAIN_S": "1",
-        "UGCLAB_NEEDS_WORKER": "false",
-        "PYTHONPATH": str(ROOT),
-    }
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("UGCLAB_")}
-    log = data / "server.log"
-    with log.open("ab") as out:
-        started = subprocess.Popen(
-            [sys.executable, "-m", "ugclab", "serve", "--port", str(port)], env=clean | given, stdout=out, stderr=out
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(400):
-            if started.poll() is not None:
-                pytest.fail(log.read_text())
-            try:
-                httpx.get(f"{url}/health/live", timeout=2)
-                break
-            except httpx.TransportError:
-                time.sleep(0.05)
-        yield started, url, log
-    finally:
-        if started.poll() is None:
-            started.kill()
-        started.wait()
+def test_a_server_that_is_told_to_stop_ends_what_it_began(place: Place, job_id: str) -> None:
+    with served(place) as (started, url, log):
+        stopped(place, job_id, started, url)
+        said = log.read_text()
+    assert "Traceback" not in said
+    assert "ugc_" not in said
 
 
-def test_a_server_that_is_told_to_stop_ends_what_it_began(
-    place: Place, job_id: str, process: tuple[subprocess.Popen[bytes], str, Path]
-) -> None:
-    started, url, log = process
+def stopped(place: Place, job_id: str, started: subprocess.Popen[bytes], url: str) -> None:
     headers = {"authorization": f"Bearer {place.key()}"}
     began, text = threading.Event(), []
 
@@ -228,6 +191,3 @@ def test_a_server_that_is_told_to_stop_ends_what_it_began(
     assert not reader.is_alive()
     assert ": come back" in text, "the stream was ended, not broken"
     assert started.wait(20) == 0
-    said = log.read_text()
-    assert "Traceback" not in said
-    assert headers["authorization"].split("_", 2)[2] not in said

@@ -19,13 +19,14 @@ _FILES = ("/v1/uploads/", "/desk/", "/gradio_api/")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
 )
+_NEVER_KEPT = (b"cache-control", b"no-store")
+"""Of documents; a mounted page's scripts and pictures are kept as the page says."""
 _LOG = logging.getLogger("ugclab.access")
 
 
 class Around:
-    """ASGI middleware. `own` answers for the server's own routes; those of a mounted page have a guard of their own."""
+    """ASGI middleware."""
 
     def __init__(self, app: ASGIApp, requests: Requests) -> None:
         self._app = app
@@ -52,8 +53,10 @@ class Around:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                there = {name.lower() for name, _ in message.get("headers", ())}
-                message["headers"] = [*message.get("headers", ()), *(h for h in _HEADERS if h[0] not in there)]
+                there = {name.lower(): value for name, value in message.get("headers", ())}
+                document = there.get(b"content-type", b"").startswith(b"application/json")
+                wanted = (*_HEADERS, _NEVER_KEPT) if document else _HEADERS
+                message["headers"] = [*message.get("headers", ()), *(h for h in wanted if h[0] not in there)]
             await send(message)
 
         try:
@@ -73,17 +76,16 @@ def _refusal(scope: Scope, *, limited: bool) -> Any:
     if foreign(connection):
         return fault(403, "input", "this was asked from another site")
     announced = connection.headers.get("content-length", "0")
-    if limited and (not announced.isascii() or not announced.isdigit() or int(announced) > LARGEST_BYTES):
+    if limited and (not announced.isascii() or not announced.isdigit() or int(announced[:20]) > LARGEST_BYTES):
         return fault(413, "intake", "the document is larger than 1 MB", "send files by POST /v1/uploads")
     return None
 
 
 def _route(scope: Scope) -> str:
-    """The template of the route that answered; a mounted page is one."""
-    template = getattr(scope.get("route"), "path", "")
-    return str(template) if template else "(page)" if scope.get("root_path") else "(none)"
+    """The template of the route that answered; below /v2/{endpoint} it is the one at the root."""
+    return str(getattr(scope.get("route"), "path", "") or "(none)")
 
 
 def surround(app: FastAPI, requests: Requests) -> None:
     """Put it around an app."""
-    app.add_middleware(Around, requests=requests)  # type: ignore[arg-type]
+    app.add_middleware(Around, requests=requests)

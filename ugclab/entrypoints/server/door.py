@@ -61,6 +61,7 @@ def described(*statuses: int, **more: Any) -> dict[int | str, dict[str, Any]]:
         401: "no key, or one that is not valid",
         403: "the key may not do that",
         404: "there is no such thing, or it is somebody else's",
+        405: "there is no such method here",
         409: "its state does not allow it",
         413: "too large, or not let in",
         422: "not what its description says, or nothing that can be done",
@@ -68,4 +69,7 @@ def described(*statuses: int, **more: Any) -> dict[int | str, dict[str, Any]]:
         500: "a fault of ours, with a number",
         503: "for now it cannot",
     }
-    return {status: {"model": Fault, "description": words[status]} for status in (401, 403, 429, 500, 503, *statuses)}
+    return {
+        status: {"model": Fault, "description": words[status]}
+        for status in (401, 403, 404, 405, 429, 500, 503, *statuses)
+    }

@@ -40,7 +40,7 @@ def begin(wanted: UploadWanted, key: Writing, door: At, root: Root) -> UploadLea
     return leave_shown(leave, root)
 
 
-@routes.put("/uploads/{upload_id}", status_code=201, openapi_extra=_BYTES, responses=described(404, 409, 413, 422))
+@routes.put("/uploads/{upload_id}", status_code=201, openapi_extra=_BYTES, responses=described(409, 413, 422))
 async def bring(upload_id: UploadId, request: Request, key: Writing, door: At) -> File:
     """Bring its bytes through this server. What the file is, is read from them."""
     leave = await run_in_threadpool(door.uploads.find, key.principal, upload_id)
@@ -52,13 +52,13 @@ async def bring(upload_id: UploadId, request: Request, key: Writing, door: At) -
     return file_shown(asset)
 
 
-@routes.post("/uploads/{upload_id}/complete", status_code=201, responses=described(404, 409, 413, 422))
+@routes.post("/uploads/{upload_id}/complete", status_code=201, responses=described(409, 413, 422))
 def complete(upload_id: UploadId, key: Writing, door: At) -> File:
     """Say that all bytes have arrived at the store: the file is checked, and may be used from then on."""
     return file_shown(door.uploads.complete(key.principal, door.uploads.find(key.principal, upload_id)))
 
 
-@routes.post("/estimate", responses=described(400, 404, 422))
+@routes.post("/estimate", responses=described(400, 422))
 def estimate(wanted: EstimateWanted, key: Reading, door: At) -> Estimate:
     """Predict seconds and dollars of a job, by segment and in all, before anything runs."""
     registry.find(wanted.engine)

@@ -22,7 +22,7 @@ Root = Annotated[str, Depends(root_of)]
 JobId = Annotated[str, Path(pattern="^[0-9A-HJKMNP-TV-Z]{26}$", description="a job's id")]
 
 
-@routes.post("", status_code=202, responses=described(400, 404, 409, 413, 422))
+@routes.post("", status_code=202, responses=described(400, 409, 413, 422))
 def submit(
     given: OrderInput,
     key: Writing,
@@ -58,7 +58,7 @@ def jobs(
     return Jobs(jobs=page, next=page[-1].job_id if more else "")
 
 
-@routes.get("/{job_id}", responses=described(404, 422))
+@routes.get("/{job_id}", responses=described(422))
 def job(job_id: JobId, key: Reading, door: At, root: Root) -> Job:
     """Say how a job stands."""
     return shown(door, door.queue.get(job_id, key.principal), root)
@@ -67,7 +67,7 @@ def job(job_id: JobId, key: Reading, door: At, root: Root) -> Job:
 @routes.get(
     "/{job_id}/events",
     response_class=StreamingResponse,
-    responses=described(404, 422)
+    responses=described(422)
     | {
         200: {
             "description": "server-sent events: log (with ids), job, end, gone",
@@ -99,25 +99,25 @@ def events(
     )
 
 
-@routes.post("/{job_id}/cancel", responses=described(404, 409, 422))
+@routes.post("/{job_id}/cancel", responses=described(409, 422))
 def cancel(job_id: JobId, key: Writing, door: At, root: Root) -> Job:
     """Stop a job; what is finished of it is kept for a retry."""
     return shown(door, door.queue.cancel(job_id, key.principal), root)
 
 
-@routes.post("/{job_id}/retry", responses=described(404, 409, 422))
+@routes.post("/{job_id}/retry", responses=described(409, 422))
 def retry(job_id: JobId, key: Writing, door: At, root: Root) -> Job:
     """Put a failed or cancelled job in line again: it goes on where it stopped."""
     return shown(door, door.queue.retry(job_id, key.principal), root)
 
 
-@routes.delete("/{job_id}", status_code=204, responses=described(404, 422))
+@routes.delete("/{job_id}", status_code=204, responses=described(422))
 def delete(job_id: JobId, key: Writing, door: At) -> None:
     """Delete a job with its result, its report and the record of consent."""
     door.queue.delete(job_id, key.principal)
 
 
-@routes.get("/{job_id}/report", response_model=Report, responses=described(404, 409, 422))
+@routes.get("/{job_id}/report", response_model=Report, responses=described(409, 422))
 def report(job_id: JobId, key: Reading, door: At) -> Response:
     """What a finished job did and cost, segment by segment."""
     try:
@@ -130,7 +130,7 @@ def report(job_id: JobId, key: Reading, door: At) -> Response:
 @routes.get(
     "/{job_id}/result",
     response_class=Response,
-    responses=described(404, 409, 422)
+    responses=described(409, 422)
     | {
         200: {
             "description": "the video, whole",

@@ -3,7 +3,7 @@ wanted and the same at every server, where a client library would count in one p
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -88,7 +88,7 @@ def _lines(queue: Queue, requests: Requests, readiness: Readiness) -> Iterator[s
     yield from _family("ugclab_http_request_seconds_total", "counter", "what those took, together", took)
 
 
-def _family(name: str, kind: str, words: str, samples: list[tuple[Labels, float]]) -> Iterator[str]:
+def _family(name: str, kind: str, words: str, samples: Sequence[tuple[Labels, float]]) -> Iterator[str]:
     yield f"# HELP {name} {words}"
     yield f"# TYPE {name} {kind}"
     for labels, value in samples:

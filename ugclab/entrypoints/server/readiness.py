@@ -57,7 +57,7 @@ class Readiness:
                 return missing
             found = []
             try:
-                if self._queue.settings.needs_worker and not self.workers():
+                if not self.workers() and self._queue.settings.needs_worker:
                     found.append("no worker lives: ugclab worker")
             except UgclabError:
                 found.append("the database does not answer")

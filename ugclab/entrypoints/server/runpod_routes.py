@@ -42,14 +42,14 @@ def _status(job: JobView, key: KeyView, door: Door, root: str) -> RunStatus:
     return RunStatus.of(job, door.orders.output(job, key.principal, root))
 
 
-@routes.post("/run", responses=described(400, 404, 409, 413, 422))
+@routes.post("/run", responses=described(400, 409, 413, 422))
 def run(given: RunRequest, key: Executing, door: At, root: Root) -> RunAccepted:
     """Put a job in line."""
     job = _place(given, key, door, root)
     return RunAccepted(id=job.job_id, status=RunState.of(job.status))
 
 
-@routes.post("/runsync", response_model_exclude_none=True, responses=described(400, 404, 409, 413, 422))
+@routes.post("/runsync", response_model_exclude_none=True, responses=described(400, 409, 413, 422))
 async def runsync(
     given: RunRequest,
     key: Executing,
@@ -66,7 +66,7 @@ async def runsync(
     return await run_in_threadpool(_status, job, key, door, root)
 
 
-@routes.get("/status/{job_id}", response_model_exclude_none=True, responses=described(404, 422))
+@routes.get("/status/{job_id}", response_model_exclude_none=True, responses=described(422))
 def status(job_id: JobId, key: Executing, door: At, root: Root) -> RunStatus:
     """Say how a job stands."""
     return _status(door.queue.get(job_id, key.principal), key, door, root)
@@ -78,7 +78,7 @@ def status_by_post(job_id: JobId, key: Executing, door: At, root: Root) -> RunSt
     return status(job_id, key, door, root)
 
 
-@routes.get("/stream/{job_id}", response_model_exclude_none=True, responses=described(404, 422))
+@routes.get("/stream/{job_id}", response_model_exclude_none=True, responses=described(422))
 def stream(job_id: JobId, key: Executing, door: At, root: Root) -> RunStream:
     """What a job has said so far: its progress, then its output."""
     found = _status(door.queue.get(job_id, key.principal), key, door, root)
@@ -86,14 +86,14 @@ def stream(job_id: JobId, key: Executing, door: At, root: Root) -> RunStream:
     return RunStream(status=found.status, stream=parts)
 
 
-@routes.post("/cancel/{job_id}", response_model_exclude_none=True, responses=described(404, 409, 422))
+@routes.post("/cancel/{job_id}", response_model_exclude_none=True, responses=described(409, 422))
 def cancel(job_id: JobId, key: Executing, door: At) -> RunAccepted:
     """Stop a job."""
     job = door.queue.cancel(job_id, key.principal)
     return RunAccepted(id=job.job_id, status=RunState.of(job.status))
 
 
-@routes.post("/retry/{job_id}", responses=described(404, 409, 422))
+@routes.post("/retry/{job_id}", responses=described(409, 422))
 def retry(job_id: JobId, key: Executing, door: At) -> RunAccepted:
     """Put a failed or cancelled job in line again."""
     job = door.queue.retry(job_id, key.principal)

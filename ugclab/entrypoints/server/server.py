@@ -14,6 +14,7 @@ from ugclab.entrypoints.server.draining import DrainingServer
 from ugclab.entrypoints.web.answers import answer_errors
 from ugclab.entrypoints.web.serving import link_routes
 from ugclab.jobs import logs
+from ugclab.jobs.keys import Keys
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.telling import Teller
 from ugclab.pipeline.measure import version
@@ -43,6 +44,7 @@ class Server:
             lifespan=self._lifespan,
             docs_url=None,
             redoc_url=None,
+            redirect_slashes=False,
         )
         app.state.door = self.door
         for routes in (
@@ -97,6 +99,8 @@ class Server:
         )
         shown = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104
         print(f"ugclab serves http://{shown}:{settings.port}", flush=True)  # noqa: T201
+        if not Keys(self.queue.database).any():
+            print("there is no key yet; make one with: ugclab keys create NAME", file=sys.stderr, flush=True)  # noqa: T201
         DrainingServer(config, self.door.drain, settings.drain_s).run()
 
 

@@ -1,10 +1,10 @@
 """The worker contract, version 1 (schema/contract.py): this installation does the jobs of a caller elsewhere."""
 
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from ugclab.entrypoints.server import metrics
 from ugclab.entrypoints.server.callers import Executing, Measuring
@@ -20,10 +20,10 @@ routes = APIRouter(tags=["worker contract"])
 OrderId = Annotated[
     str, Path(alias="jobId", pattern="^[A-Za-z0-9_.:-]{1,120}$", description="the caller's own, as it was sent")
 ]
-_UNREADY = {503: {"model": Ready, "description": "not now; what is missing"}}
+_UNREADY: dict[int | str, dict[str, Any]] = {503: {"model": Ready, "description": "not now; what is missing"}}
 
 
-@routes.post("/execute", status_code=202, responses=described(400, 404, 409, 413, 422))
+@routes.post("/execute", status_code=202, responses=described(400, 409, 413, 422))
 def execute(order: Order, key: Executing, door: At, root: Root) -> OrderStatus:
     """Accept an order. The same jobId again is the order that is there already, as it stands."""
     job = door.orders.execute(order, key.principal, root)
@@ -32,13 +32,13 @@ def execute(order: Order, key: Executing, door: At, root: Root) -> OrderStatus:
     return door.orders.status(order.job_id, key.principal, root)
 
 
-@routes.get("/execute/{jobId}", responses=described(404, 422))
+@routes.get("/execute/{jobId}", responses=described(422))
 def status(name: OrderId, key: Executing, door: At, root: Root) -> OrderStatus:
     """Say how an order stands."""
     return door.orders.status(name, key.principal, root)
 
 
-@routes.delete("/execute/{jobId}", responses=described(404, 409, 422))
+@routes.delete("/execute/{jobId}", responses=described(409, 422))
 def cancel(name: OrderId, key: Executing, door: At, root: Root) -> OrderStatus:
     """Cancel an order; one that has ended stays as it is."""
     job = door.orders.job_of(name, key.principal)
@@ -69,7 +69,7 @@ def ready(door: At) -> Response:
 @routes.get(
     "/metrics",
     tags=["operation"],
-    response_class=PlainTextResponse,
+    response_class=Response,
     responses=described() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def figures(key: Measuring, door: At) -> Response:

@@ -15,7 +15,7 @@ from ugclab.net.urls import clean_name
 async def received(request: Request, data_dir: Path, name: str, limit_mb: int) -> AsyncIterator[Path]:
     """The body under the name a person calls it, while the block lasts. Raises IntakeError if it is too large."""
     announced = request.headers.get("content-length", "")
-    _check_size(int(announced) if announced.isascii() and announced.isdigit() else 0, limit_mb)
+    _check_size(int(announced[:20]) if announced.isascii() and announced.isdigit() else 0, limit_mb)
     folder = upload_folder(data_dir) / secrets.token_hex(8)
     folder.mkdir(parents=True)
     path = folder / (clean_name(name) or "upload")
