@@ -38,6 +38,7 @@ COMMANDS = (
     ),
     *("airtable", *(f"airtable {word}" for word in ("init", "submit", "watch", "sync", "make"))),
     *("app", "account", "start", "health", "licences", "space"),
+    *("serve", "keys", "keys create", "keys list", "keys revoke"),
     *("store", "store ls", "store rm", "store url"),
     *("bench", "bench run", "bench compare", "bench scenarios", "bench estimate", "bench fit", "bench calibrate"),
 )

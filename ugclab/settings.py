@@ -122,6 +122,19 @@ class Settings(BaseSettings):
         " this machine alone",
     )
 
+    # the HTTP server
+    service_consent: str = Field(
+        "",
+        max_length=240,
+        description='consent of jobs whose caller names none, for keys of trust "service": what the operator vouches'
+        " for, as `ACME Ltd, 2026-11-01` or public-domain; such jobs are refused if empty",
+    )
+    requests_per_minute: int = Field(600, ge=1, description="that one key may make of one server, where it has no own")
+    max_streams: int = Field(100, ge=1, description="event streams that one server keeps open at once")
+    callback_every_s: float = Field(2.0, gt=0, description="between two callbacks about an order's progress, at least")
+    drain_s: float = Field(3.0, ge=0, description="after SIGTERM: how long a server says so before it stops listening")
+    needs_worker: bool = Field(True, description="whether a server is ready only while a worker lives")
+
     # Airtable
     airtable_key: SecretStr = Field(SecretStr(""), description="personal access token for `ugclab airtable`")
     airtable_base: str = Field("", description="id of the base, app…: in the address of its page")
@@ -129,13 +142,6 @@ class Settings(BaseSettings):
     airtable_url: str = Field("https://api.airtable.com", description="where the API is reached: a proxy of one's own")
     airtable_poll_s: float = Field(
         30.0, gt=0, description="between two looks at the table; each is a call of the plan's monthly quota"
-    )
-
-    # the HTTP server
-    service_consent: str = Field(
-        "",
-        description="consent of the jobs whose caller names none, vouched for by the operator: `ACME Ltd, 2026-11-01`,"
-        " own-face or public-domain; empty: each caller names it",
     )
 
     # the container

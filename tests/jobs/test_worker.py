@@ -23,7 +23,10 @@ pytestmark = pytest.mark.slow
 
 def test_a_job_runs_to_its_end(home: Home) -> None:
     home.worker()
+    heartbeats = Heartbeats(home.queue.database)
+    assert [w.loaded for w in heartbeats.list()] == [()]
     job = home.succeeded(home.queue.submit(home.request()).job_id)
+    home.until(lambda: [w.loaded for w in heartbeats.list()] == [("ledger",)], "the next job starts warm")
     assert job.progress.percent == 100
     assert job.output is not None
     assert job.output.name == "small clip-swapped.mp4"

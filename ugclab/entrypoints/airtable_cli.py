@@ -196,7 +196,7 @@ def _courier(
 ) -> "Courier":
     from ugclab.entrypoints.airtable.courier import Courier
 
-    vouched = consent or getattr(queue.settings, "service_consent", "")
+    vouched = consent or queue.settings.service_consent
     return Courier(_table(queue.settings), queue, engine=engine, project=project, consent=vouched, tell=tell)
 
 

@@ -16,6 +16,7 @@ from ugclab.entrypoints import (
     models,
     options,
     page_cli,
+    server_cli,
     ship_cli,
     start,
     store_cli,
@@ -55,6 +56,8 @@ app.command()(start.start)
 app.command()(ship_cli.health)
 app.command()(ship_cli.licences)
 app.command()(ship_cli.space)
+app.command()(server_cli.serve)
+app.add_typer(server_cli.app, name="keys")
 app.add_typer(bench_cli.app, name="bench")
 app.add_typer(jobs_cli.app, name="jobs")
 app.add_typer(models.app, name="models")

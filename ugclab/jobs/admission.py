@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from ugclab.errors import LimitReached
 from ugclab.jobs.schema import LIVE, jobs
-from ugclab.schema.job import Request
+from ugclab.schema.job import Principal, Request
 from ugclab.schema.media import Asset
 from ugclab.settings import Settings
 from ugclab.storage.artefacts import canonical_key
@@ -57,9 +57,10 @@ def check_limits(
     active = connection.execute(
         sa.select(sa.func.count()).select_from(jobs).where(jobs.c.user == user, jobs.c.state.in_(LIVE))
     ).scalar_one()
-    if active >= settings.max_active_jobs:
+    most = request.principal.max_active_jobs or settings.max_active_jobs
+    if active >= most:
         raise LimitReached(
-            f"{active} jobs of '{user}' are queued or running, {settings.max_active_jobs} are allowed",
+            f"{active} jobs of '{user}' are queued or running, {most} are allowed",
             hint="wait for one to end, or cancel one: ugclab jobs list",
         )
     waiting = connection.execute(
@@ -67,12 +68,12 @@ def check_limits(
     ).scalar_one()
     if waiting >= settings.max_waiting_jobs:
         raise LimitReached(f"{waiting} jobs wait already, no more are taken", hint="try again when some have ended")
-    check_minutes(connection, user, media_s, settings, now)
+    check_minutes(connection, request.principal, media_s, settings, now)
 
 
 def check_minutes(
     connection: sa.Connection,
-    user: str,
+    principal: Principal,
     media_s: float,
     settings: Settings,
     now: sa.ColumnElement[float],
@@ -80,14 +81,15 @@ def check_minutes(
     but: str = "",
 ) -> None:
     """Raise LimitReached if `media_s` more would be too much; the job `but` is not counted."""
+    user, most = principal.user, principal.max_minutes_per_day or settings.max_minutes_per_day
     used = connection.execute(
         sa.select(sa.func.coalesce(sa.func.sum(jobs.c.media_s), 0.0)).where(
             jobs.c.user == user, jobs.c.created_at > now - _DAY_S, jobs.c.state != "cancelled", jobs.c.job_id != but
         )
     ).scalar_one()
-    if used + media_s > settings.max_minutes_per_day * 60:
+    if used + media_s > most * 60:
         raise LimitReached(
             f"'{user}' has submitted {used / 60:.1f} minutes of video in 24 hours; {media_s / 60:.1f} more would pass "
-            f"the {settings.max_minutes_per_day:g} that are allowed",
+            f"the {most:g} that are allowed",
             hint="submit it tomorrow, or ask the operator (UGCLAB_MAX_MINUTES_PER_DAY)",
         )

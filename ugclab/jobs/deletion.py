@@ -4,12 +4,12 @@ import shutil
 
 import sqlalchemy as sa
 
-from ugclab.jobs import events, records
+from ugclab.jobs import events, orders, records
 from ugclab.jobs.database import Database
 from ugclab.jobs.flow import Flow
 from ugclab.jobs.inputs import Inputs
 from ugclab.jobs.looks import Sights
-from ugclab.jobs.schema import deletions, jobs, outbox, seen
+from ugclab.jobs.schema import deletions, jobs, outbox, seen, uploads
 from ugclab.schema.ids import new_ulid
 from ugclab.schema.job import JobState, Request
 from ugclab.schema.media import Asset
@@ -68,6 +68,14 @@ class Deletion:
             for key in (asset.key, *looks):
                 self._store.delete_prefix(key)
 
+    def old_uploads(self, keep_s: float) -> None:
+        """Forget leave to bring a file that was not used for so long, and delete what has arrived by it."""
+        with self._database.transaction() as connection:
+            old = uploads.delete().where(uploads.c.at < self._database.now() - keep_s).returning(uploads.c.key)
+            gone = [key for key in connection.execute(old).scalars() if key]
+        for key in gone:
+            self._store.delete_prefix(key)
+
     def old_looks(self, keep_s: float) -> None:
         """Delete what was seen longer ago than that."""
         with self._database.transaction() as connection:
@@ -97,6 +105,8 @@ class Deletion:
                 seen.delete().where(seen.c.user == user, *([seen.c.project == project] if project else []))
             )
             Inputs.forget(connection, user, project)
+            brought = [uploads.c.user == user] + ([uploads.c.project == project] if project else [])
+            connection.execute(uploads.delete().where(*brought))
         self._flow.forget([*(row.job_id for row in rows), f"look/{user}/" + (f"{project}/" if project else "")])
         self._store.delete_prefix(paths.project_prefix(user, project) if project else paths.user_prefix(user))
         self._remove_artefacts(user, project)
@@ -108,6 +118,7 @@ class Deletion:
                 self._remember(connection, row.user, row.project, row.job_id)
             connection.execute(outbox.delete().where(outbox.c.job_id == row.job_id, outbox.c.status != "pending"))
             events.forget(connection, row.job_id)
+            orders.forget(connection, row.job_id)
             connection.execute(jobs.delete().where(jobs.c.job_id == row.job_id))
 
     def _remember(self, connection: sa.Connection, user: str, project: str, job_id: str) -> None:

@@ -37,15 +37,24 @@ def note(
 
 def read(connection: sa.Connection, job_id: str) -> tuple[JobEvent, ...]:
     """A job's lines, the oldest first."""
-    rows = connection.execute(events.select().where(events.c.job_id == job_id).order_by(events.c.id).limit(_MOST))
+    return tuple(event for _, event in numbered(connection, job_id))
+
+
+def numbered(connection: sa.Connection, job_id: str, after: int = 0) -> tuple[tuple[int, JobEvent], ...]:
+    """A job's lines behind the number `after`, each with its own: numbers only rise, and have gaps."""
+    where = [events.c.job_id == job_id, events.c.id > after]
+    rows = connection.execute(events.select().where(*where).order_by(events.c.id).limit(_MOST))
     return tuple(
-        JobEvent(
-            at=datetime.fromtimestamp(r.at, UTC).isoformat(timespec="milliseconds"),
-            attempt=r.attempt,
-            what=r.what,
-            stage=r.stage,
-            seconds=r.seconds,
-            text=r.text,
+        (
+            r.id,
+            JobEvent(
+                at=datetime.fromtimestamp(r.at, UTC).isoformat(timespec="milliseconds"),
+                attempt=r.attempt,
+                what=r.what,
+                stage=r.stage,
+                seconds=r.seconds,
+                text=r.text,
+            ),
         )
         for r in rows
     )

@@ -28,6 +28,7 @@ class WorkerView(Frozen):
     device: str
     state: str
     silent_s: float
+    loaded: tuple[str, ...] = ()
 
 
 class Identity:
@@ -94,13 +95,13 @@ class Heartbeats:
                 )
             )
 
-    def beat(self, executor_id: str, state: str = "alive") -> None:
-        """Say that this worker lives."""
+    def beat(self, executor_id: str, state: str = "alive", loaded: tuple[str, ...] = ()) -> None:
+        """Say that this worker lives, and which engines are set up in it."""
         with self._database.transaction() as connection:
             connection.execute(
                 workers.update()
                 .where(workers.c.executor_id == executor_id)
-                .values(state=state, beat_at=self._database.now())
+                .values(state=state, beat_at=self._database.now(), loaded=",".join(loaded))
             )
 
     def dead(self, takeover_s: float) -> list[str]:
@@ -125,6 +126,10 @@ class Heartbeats:
                 )
             )
 
+    def living(self, takeover_s: float) -> tuple[WorkerView, ...]:
+        """Workers that take jobs."""
+        return tuple(w for w in self.list() if w.state == "alive" and w.silent_s < takeover_s)
+
     def list(self) -> tuple[WorkerView, ...]:
         """All workers that are known, the longest running first."""
         silent = (self._database.now() - workers.c.beat_at).label("silent_s")
@@ -139,6 +144,7 @@ class Heartbeats:
                     device=r.device,
                     state=r.state,
                     silent_s=max(0.0, r.silent_s),
+                    loaded=tuple(filter(None, r.loaded.split(","))),
                 )
                 for r in rows
             )

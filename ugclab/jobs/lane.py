@@ -46,6 +46,12 @@ class EngineChild:
         self._answers: queue.Queue[bytes | None] = queue.Queue()
         self._last_words: list[str] = []
         self.closed = False
+        self._engine = ""
+
+    @property
+    def engine(self) -> str:
+        """The engine that is set up in the living process: a next job with it starts warm. Empty before its first."""
+        return self._engine if self.pid is not None else ""
 
     @property
     def pid(self) -> int | None:
@@ -103,6 +109,7 @@ class EngineChild:
                         on_progress(answer)
                 elif answer.number == task.number:
                     if isinstance(answer, Done):
+                        self._engine = task.request.engine if isinstance(task, Task) else self._engine
                         return answer
                     raise answer.error()
             now = time.monotonic()
@@ -125,6 +132,7 @@ class EngineChild:
     def kill(self) -> None:
         """End the process, whatever it does, with what it started."""
         process, self._process = self._process, None
+        self._engine = ""
         if process is None:
             return
         with suppress(ProcessLookupError, PermissionError):
@@ -197,6 +205,11 @@ class Lane:
     def pids(self) -> list[int]:
         """Processes that live."""
         return [child.pid for child in self._all if child.pid is not None]
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Engines that are set up."""
+        return tuple(sorted({child.engine for child in self._all} - {""}))
 
     def close(self) -> None:
         """End all processes."""

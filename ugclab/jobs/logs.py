@@ -35,6 +35,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1\2{REDACTED}",
     ),
     (re.compile(r"whsec_[A-Za-z0-9+/=_-]+"), REDACTED),
+    (re.compile(r"ugc_[0-9a-f]{10}_[A-Za-z0-9_-]+"), REDACTED),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), REDACTED),
 )
 """What each looks like, and what stands in its place. Every pattern takes linear time."""

@@ -39,6 +39,7 @@ from ugclab.storage.opening import open_store
 from ugclab.storage.store import Store
 
 _POLL_S = 0.5
+Noted = Callable[[sa.Connection, str], None]
 
 
 class Queue:
@@ -104,11 +105,12 @@ class Queue:
             info=checked.info,
         )
 
-    def submit(self, request: Request, *, same_as: str = "") -> JobView:
+    def submit(self, request: Request, noted: Noted = lambda connection, job_id: None, *, same_as: str = "") -> JobView:
         """Put a job in line; the same request again gives the same job, unless that has failed.
 
-        `same_as` says in the caller's own words what is the same. Raises InputError for what can never work,
-        LimitReached, EngineNotFound, QueueUnavailable.
+        `same_as` says in the caller's own words what is the same. `noted` is called with the job's id in the
+        transaction that puts it there: what it writes is there with it.
+        Raises InputError for what can never work, LimitReached, EngineNotFound, QueueUnavailable.
         """
         request = self._admitted(request)
         media_s = self._check_plan(request)
@@ -117,13 +119,17 @@ class Queue:
         fetched = any(isinstance(value, str) for value in _inputs(request.input).values())
         with self.database.transaction() as connection:
             if row := self._standing(connection, key):
+                noted(connection, row.job_id)
                 return records.view(row)
             check_limits(connection, request, media_s, self.settings, self.database.now())
             try:
                 with connection.begin_nested():
                     job_id = records.insert(connection, self.database, request, key, media_s, workflow_id)
             except sa.exc.IntegrityError:  # on Postgres, somebody was a moment faster
-                return records.view(_there(self._standing(connection, key), key))
+                row = _there(self._standing(connection, key), key)
+                noted(connection, row.job_id)
+                return records.view(row)
+            noted(connection, job_id)
             self.flow.enqueue(connection, INGEST if fetched else JOBS, workflow_id, priority=int(request.priority))
             return records.view(_there(records.find(connection, job_id), job_id))
 
@@ -199,12 +205,13 @@ class Queue:
         states: Iterable[JobState] = (),
         record_id: str = "",
         limit: int = 50,
+        before: str | None = None,
     ) -> tuple[JobView, ...]:
-        """A user's jobs, the newest first; everybody's for trust "local"."""
+        """A user's jobs, the newest first; everybody's for trust "local". In pages: those after the id `before`."""
         user = "" if principal.trust == "local" else principal.user
         with self.database.reading() as connection:
             wanted = {"user": user, "project": project, "record_id": record_id}
-            rows = records.listed(connection, **wanted, states=tuple(states), limit=limit)
+            rows = records.listed(connection, **wanted, states=tuple(states), limit=limit, before=before)
         return tuple(records.view(row) for row in rows)
 
     def watch(

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ugclab.jobs import events
+from ugclab.jobs import events, orders
 from ugclab.jobs.database import Database
 from ugclab.jobs.flow import NOTIFY, Flow
 from ugclab.jobs.schema import ENDED, LIVE, jobs, outbox
@@ -231,22 +231,50 @@ def end(
         error=error,
         report=summary,
     )
-    _post(connection, database, flow, notification, request.webhook_url, row.attempt)
+    body = notification.body().decode()
+    _post(connection, database, flow, job_id, body, request.webhook_url, row.attempt)
+    for order in orders.of_job(connection, job_id):
+        tell_caller(connection, database, flow, order)
     return True
 
 
+def tell_caller(connection: sa.Connection, database: Database, flow: Flow, order: sa.Row[Any]) -> None:
+    """Put the news of an ended job in the outbox for one caller who ordered it; nothing without a receiver."""
+    row = find(connection, order.job_id)
+    if not order.callback_url or row is None or row.state not in ENDED:
+        return
+    news = connection.execute(
+        sa.select(outbox.c.payload).where(
+            outbox.c.job_id == row.job_id, outbox.c.attempt == row.attempt, outbox.c.receiver == ""
+        )
+    ).scalar_one_or_none()
+    said = Notification.model_validate_json(news) if news else None  # news that were told are kept for a while only
+    link, report = (said.output_video_url, said.report) if said else ("", None)
+    body = orders.told(order, view(row), row.token, link, report)
+    receiver = f"{order.door}:{order.name}"
+    _post(connection, database, flow, order.job_id, body, order.callback_url, row.attempt, receiver)
+
+
 def _post(
-    connection: sa.Connection, database: Database, flow: Flow, notification: Notification, url: str, attempt: int
+    connection: sa.Connection,
+    database: Database,
+    flow: Flow,
+    job_id: str,
+    body: str,
+    url: str,
+    attempt: int,
+    receiver: str = "",
 ) -> None:
-    """Write the outbox row of a job's end, and put its first delivery in line."""
+    """Write the outbox row of a job's end for one receiver, and put its first delivery in line."""
     event_id = f"msg_{new_ulid()}"
     connection.execute(
         outbox.insert().values(
             event_id=event_id,
-            job_id=notification.job_id,
+            job_id=job_id,
             attempt=attempt,
+            receiver=receiver,
             url=url,
-            payload=notification.body().decode(),
+            payload=body,
             status="pending" if url else "none",
             created_at=database.now(),
         )
@@ -268,9 +296,16 @@ def listed(
     states: tuple[str, ...] = (),
     record_id: str = "",
     limit: int = 50,
+    before: str | None = None,
 ) -> list[sa.Row[Any]]:
-    """Rows, the newest first."""
-    query = jobs.select().order_by(jobs.c.created_at.desc(), jobs.c.job_id.desc()).limit(limit)
+    """Rows, the newest first. Pages follow the ids: each begins after the id `before`, the first after none ("")."""
+    query = jobs.select().limit(limit)
+    if before is None:
+        query = query.order_by(jobs.c.created_at.desc(), jobs.c.job_id.desc())
+    else:
+        query = query.order_by(jobs.c.job_id.desc())
+    if before:
+        query = query.where(jobs.c.job_id < before)
     if user:
         query = query.where(jobs.c.user == user)
     if project:

@@ -64,7 +64,8 @@ outbox = sa.Table(
     sa.Column("last_error", sa.Text, nullable=False, default=""),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("delivered_at", sa.Float),
-    sa.UniqueConstraint("job_id", "attempt", name="ugclab_outbox_one_per_attempt"),
+    sa.Column("receiver", sa.String(160), nullable=False, server_default="", comment="empty: the job's own webhook"),
+    sa.UniqueConstraint("job_id", "attempt", "receiver", name="ugclab_outbox_one_per_receiver"),
     sa.Index("ugclab_outbox_by_status", "status"),
 )
 
@@ -79,6 +80,7 @@ workers = sa.Table(
     sa.Column("state", sa.String(16), nullable=False, comment="alive, draining, stopped, dead"),
     sa.Column("started_at", sa.Float, nullable=False),
     sa.Column("beat_at", sa.Float, nullable=False),
+    sa.Column("loaded", sa.Text, nullable=False, server_default="", comment="engines that are set up, with commas"),
 )
 
 
@@ -159,10 +161,87 @@ events = sa.Table(
 """A job's own log: what its owner may read of it. The worker's log is the operator's."""
 
 
+def _open_doors(connection: sa.Connection) -> None:
+    """Keys, orders and uploads of the HTTP server; several receivers of one job's end; what workers have loaded."""
+    for table in (keys, orders, uploads):
+        table.create(connection)
+    there = sa.inspect(connection)
+    if all(column["name"] != "loaded" for column in there.get_columns(workers.name)):
+        connection.execute(sa.text(f"ALTER TABLE {workers.name} ADD COLUMN loaded TEXT DEFAULT '' NOT NULL"))
+    if all(column["name"] != "receiver" for column in there.get_columns(outbox.name)):
+        _widen_outbox(connection)
+
+
+def _widen_outbox(connection: sa.Connection) -> None:
+    """Let a job's end have several receivers: SQLite cannot change a constraint, so the table is made anew."""
+    connection.execute(sa.text("DROP INDEX ugclab_outbox_by_status"))
+    connection.execute(sa.text(f"ALTER TABLE {outbox.name} RENAME TO ugclab_outbox_before"))
+    if connection.dialect.name == "postgresql":  # whose constraints keep their names, and names are a schema's
+        connection.execute(sa.text("ALTER INDEX ugclab_outbox_pkey RENAME TO ugclab_outbox_before_pkey"))
+    outbox.create(connection)
+    names = ", ".join(column.name for column in outbox.columns if column.name != "receiver")
+    connection.execute(
+        sa.text(f"INSERT INTO {outbox.name} ({names}) SELECT {names} FROM ugclab_outbox_before")  # noqa: S608 our own names
+    )
+    connection.execute(sa.text("DROP TABLE ugclab_outbox_before"))
+
+
+keys = sa.Table(
+    "ugclab_keys",
+    metadata,
+    sa.Column("key_id", sa.String(16), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False, comment="sha256 of the secret part: the key itself is nowhere"),
+    sa.Column("label", sa.String(80), nullable=False, comment="the operator's own word for it"),
+    sa.Column("user", sa.String(64), nullable=False),
+    sa.Column("trust", sa.String(16), nullable=False, comment="service or public"),
+    sa.Column("scopes", sa.String(200), nullable=False, comment="with commas"),
+    sa.Column("max_active_jobs", sa.Integer, comment="empty: the installation's"),
+    sa.Column("max_minutes_per_day", sa.Float, comment="empty: the installation's"),
+    sa.Column("requests_per_minute", sa.Integer, comment="empty: the installation's"),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("expires_at", sa.Float),
+    sa.Column("revoked_at", sa.Float),
+    sa.Column("used_at", sa.Float),
+)
+
+orders = sa.Table(
+    "ugclab_orders",
+    metadata,
+    sa.Column("user", sa.String(64), primary_key=True),
+    sa.Column("door", sa.String(16), primary_key=True, comment="execute, run, or key: an Idempotency-Key"),
+    sa.Column("name", sa.String(128), primary_key=True, comment="the caller's own, unique at its door"),
+    sa.Column("job_id", sa.String(26), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, comment="of what was asked, so that a reused name is seen"),
+    sa.Column("callback_url", sa.Text, nullable=False),
+    sa.Column("root", sa.Text, nullable=False, comment="the address this server was asked at, for links"),
+    sa.Column("told", sa.Text, nullable=False, comment="what the receiver was told last, but for the end"),
+    sa.Column("told_at", sa.Float, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Index("ugclab_orders_of_job", "job_id"),
+)
+"""Jobs under the names their callers know them by."""
+
+uploads = sa.Table(
+    "ugclab_uploads",
+    metadata,
+    sa.Column("upload_id", sa.String(26), primary_key=True),
+    sa.Column("user", sa.String(64), nullable=False),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("key", sa.Text, nullable=False, comment="where a presigned upload arrives; empty where none was given"),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Index("ugclab_uploads_by_time", "at"),
+)
+"""Leave that was given to bring a file, and was not used yet."""
+
+
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _begin,
     _remember_deletions,
     _remember_looks,
     _remember_inputs,
     _remember_events,
+    _open_doors,
 )

@@ -19,6 +19,7 @@ from ugclab.jobs import events, records
 from ugclab.jobs.admission import check_minutes
 from ugclab.jobs.lane import Lane
 from ugclab.jobs.meter import Meter
+from ugclab.jobs.orders import summary_of
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.records import Claimed
 from ugclab.jobs.tasks import Said, Task
@@ -204,13 +205,7 @@ class Stages:
                 output=output,
                 warnings=warnings,
                 cost_usd=report.cost_usd,
-                summary={
-                    "seconds": round(report.seconds, 3),
-                    "cost_usd": report.cost_usd,
-                    "frames": report.media.frames,
-                    "swapped_frames": report.swapped_frames,
-                    "exact_frames_share": report.exact_frames_share,
-                },
+                summary=summary_of(report),
                 public_url=queue.links.template(key),
             )
 
@@ -237,7 +232,8 @@ class Stages:
             check_cost(info, given.plan, self._request.engine, self._request.max_cost_usd, self._settings)
         database = self._queue.database
         with database.reading() as connection:
-            check_minutes(connection, self._user, media_s, self._settings, database.now(), but=self._held.job_id)
+            principal = self._request.principal
+            check_minutes(connection, principal, media_s, self._settings, database.now(), but=self._held.job_id)
         return media_s
 
     @property

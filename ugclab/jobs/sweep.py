@@ -121,6 +121,7 @@ class Sweep:
             deletion.job(job_id)
         deletion.old_looks(keep_s)
         deletion.old_inputs(queue.inputs.old())
+        deletion.old_uploads(_DAY_S)
         queue.flow.forget(events)
         queue.flow.forget_looks((datetime.now(UTC) - timedelta(seconds=_LOOKS_KEPT_S)).isoformat())
         with database.transaction() as connection:

@@ -68,7 +68,7 @@ class Worker:
         dbos = _launch(queue.database, self._version, identity.executor_id, workflows, self._slots)
         heartbeats.begin(identity.executor_id, self._version, self._slots, self._device)
         beating = threading.Thread(
-            target=self._beat, args=(heartbeats, identity.executor_id), name="heartbeat", daemon=True
+            target=self._beat, args=(heartbeats, identity.executor_id, lane), name="heartbeat", daemon=True
         )
         beating.start()
         for warmed in (lane, looks[LOOK], looks[STUDY]):  # a proof takes seconds anyway
@@ -90,10 +90,10 @@ class Worker:
             identity.release()
             queue.close()
 
-    def _beat(self, heartbeats: Heartbeats, executor_id: str) -> None:
+    def _beat(self, heartbeats: Heartbeats, executor_id: str, lane: Lane) -> None:
         while not self._stopped.wait(self._settings.heartbeat_s):
             state = "draining" if self._stopping.is_set() else "alive"
-            _quietly(lambda state=state: heartbeats.beat(executor_id, state))  # type: ignore[misc]
+            _quietly(lambda state=state: heartbeats.beat(executor_id, state, lane.loaded))  # type: ignore[misc]
 
     def _sweep_until_stopped(self, queue: Queue, heartbeats: Heartbeats, *, until_idle: bool) -> None:
         sweep = Sweep(queue, heartbeats)

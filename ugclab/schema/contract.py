@@ -9,14 +9,29 @@
 `OrderInput` is the same wherever it comes from: Runpod's `/run`, its serverless event, Make, Airtable, the public API.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from ugclab.errors import ConsentError
 from ugclab.schema.base import Frozen
-from ugclab.schema.job import JobError, JobState, JobType, JobView, Name, Priority, SwapOptions
+from ugclab.schema.job import (
+    Consent,
+    FaceTransformInput,
+    JobError,
+    JobState,
+    JobType,
+    JobView,
+    Name,
+    Principal,
+    Priority,
+    Request,
+    SwapOptions,
+)
+from ugclab.schema.media import Asset
 
 VERSION: Literal["1"] = "1"
 ASSET = "asset:"
@@ -87,6 +102,37 @@ class OrderInput(Frozen):
                     raise ValueError(f"{short} and {name} name two different files")
                 del given[short]
         return given
+
+    @property
+    def files(self) -> dict[str, str]:
+        """What is given of each input, by its role."""
+        given = {"source": self.source_video_url, "avatar": self.avatar_image_url, "photo": self.photo_url}
+        return {role: address for role, address in given.items() if address is not None}
+
+    def request(self, principal: Principal, files: Mapping[str, Asset | str], vouched: str = "") -> Request:
+        """The order as the queue takes it, with `files` in place of what was given of them.
+
+        `vouched` is the consent of callers of trust "service" who name none. Raises ConsentError.
+        """
+        words = self.consent.strip() or (vouched.strip() if principal.trust == "service" else "")
+        if not words:
+            raise ConsentError(
+                "nobody is named who agreed to the use of the face",
+                hint='send consent: "NAME, 2026-11-20", or own-face, or public-domain',
+            )
+        face = self.options.face.model_copy(update={"photo": ""})  # a photo comes as an input, never as a path
+        return Request(
+            input=FaceTransformInput(**files, plan=self.plan),
+            principal=principal,
+            project=self.project,
+            engine=self.engine,
+            options=self.options.model_copy(update={"face": face}),
+            priority=self.priority.number,
+            record_id=self.record_id,
+            webhook_url=self.webhook_url,
+            consent=Consent.parse(words),
+            max_cost_usd=self.max_cost_usd,
+        )
 
 
 class _Wire(Frozen):

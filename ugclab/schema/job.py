@@ -94,6 +94,8 @@ class Principal(Frozen):
     user: Name
     trust: Literal["local", "service", "public"] = "public"
     scopes: tuple[str, ...] = ()
+    max_active_jobs: int | None = Field(None, ge=1, description="of this caller; the installation's where empty")
+    max_minutes_per_day: float | None = Field(None, gt=0, description="the same")
 
 
 class Consent(Frozen):

@@ -58,7 +58,7 @@ def test_the_request_is_a_services(settings: Settings) -> None:
         ({"source_video_url": "http://127.0.0.1/a.mp4"}, IntakeError, "127.0.0.1"),
         ({"source_video_url": "https://169.254.1.1/a.mp4"}, IntakeError, "169.254.1.1"),
         ({"avatar_image_url": "s3://somebodys/b.jpg"}, IntakeError, "not open to jobs"),
-        ({"avatar_image_url": "asset:" + 64 * "a"}, IntakeError, "avatar_image_url names a file"),
+        ({"avatar_image_url": "asset:" + 64 * "a"}, IntakeError, "the avatar names a file"),
         ({"webhook_url": "http://localhost/hook"}, IntakeError, "webhook"),
         ({"options": {"face": {"kind": "like"}}}, InputError, "photo_url"),
         ({"photo_url": AVATAR}, InputError, "photo_url"),

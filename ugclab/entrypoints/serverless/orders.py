@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from ugclab.errors import ConsentError, InputError, IntakeError
+from ugclab.errors import InputError, IntakeError
 from ugclab.schema.base import first_fault
 from ugclab.schema.contract import ASSET, OrderInput
-from ugclab.schema.job import Consent, FaceTransformInput, Principal, Request
+from ugclab.schema.job import Principal, Request
 from ugclab.settings import Settings
 from ugclab.storage import intake
 
@@ -44,41 +44,15 @@ def admitted(given: OrderInput, settings: Settings) -> Request:
 
     Raises IntakeError, ConsentError, InputError.
     """
-    files = {"source_video_url": given.source_video_url, "avatar_image_url": given.avatar_image_url}
-    if given.photo_url:
-        files["photo_url"] = given.photo_url
-    for name, address in files.items():
+    for role, address in given.files.items():
         if address.startswith(ASSET):
-            raise IntakeError(f"{name} names a file that was brought to a server, and this is none", hint=_HOW)
+            raise IntakeError(f"the {role} names a file that was brought to a server, and this is none", hint=_HOW)
         intake.admit(CALLER, address, settings)
     if given.webhook_url:
         intake.admit_webhook(given.webhook_url, settings)
     if (given.options.face.kind == "like") != (given.photo_url is not None):
         raise InputError("the face `like` needs a photo_url", hint="send one, or choose the face another way")
-    face = given.options.face.model_copy(update={"photo": ""})  # a path of this machine is nobody's to name
-    return Request(
-        input=FaceTransformInput(
-            source=given.source_video_url, avatar=given.avatar_image_url, photo=given.photo_url, plan=given.plan
-        ),
-        principal=CALLER,
-        project=given.project,
-        engine=given.engine,
-        options=given.options.model_copy(update={"face": face}),
-        priority=given.priority.number,
-        record_id=given.record_id,
-        webhook_url=given.webhook_url,
-        consent=_consent(given.consent or settings.service_consent),
-        max_cost_usd=given.max_cost_usd,
-    )
-
-
-def _consent(text: str) -> Consent:
-    if not text:
-        raise ConsentError(
-            "nobody is named who agreed to the use of the face",
-            hint='send `consent` as "NAME, 2026-11-20", own-face or public-domain',
-        )
-    return Consent.parse(text)
+    return given.request(CALLER, given.files, settings.service_consent)
 
 
 def _refusal(error: ValidationError) -> InputError:

@@ -12,11 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from ugclab import sample
-from ugclab.bench.estimate import estimate_cost
 from ugclab.engines import registry
+from ugclab.entrypoints.web.estimating import estimated
 from ugclab.errors import ConsentError, InputError
 from ugclab.jobs.queue import Queue
-from ugclab.pipeline.plan import fixed_plan
 from ugclab.schema.base import Frozen, first_fault
 from ugclab.schema.job import (
     Consent,
@@ -91,23 +90,7 @@ class Desk:
     def estimate(self, principal: Principal, draft: Draft) -> dict[str, Any]:
         """Seconds and dollars, by segment and in all; `seconds` is None for an engine that nobody has modelled."""
         source = self.input(principal, draft.source)
-        info = source.info
-        if info is None:
-            raise InputError(f"{source.name} is not footage", hint="bring a video")
-        plan = fixed_plan(draft.plan, info)
-        settings = self.queue.settings
-        found = estimate_cost(info, draft.plan, draft.engine, settings)
-        swapped = float(sum((s.range.duration for s in plan.swaps), start=0)) if plan else float(info.duration)
-        return {
-            "engine": draft.engine,
-            "seconds": found.seconds if found else None,
-            "usd": found.usd if found else None,
-            "usd_per_hour": settings.usd_per_hour,
-            "segments": [s.model_dump(mode="json") for s in found.segments] if found else [],
-            "swapped_s": swapped,
-            "untouched_s": float(info.duration) - swapped,
-            "warnings": list(found.warnings) if found else [],
-        }
+        return estimated(source, draft.plan, draft.engine, self.queue.settings).model_dump(mode="json")
 
     def engines(self) -> list[dict[str, Any]]:
         """The catalogue: what each replaces, needs and is licensed under, and what to type where it cannot run."""

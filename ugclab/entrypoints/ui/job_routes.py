@@ -3,12 +3,11 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from ugclab.entrypoints.ui.job_desk import JobDesk, Side
 from ugclab.entrypoints.ui.routes import Asking
-from ugclab.entrypoints.ui.serving import NEVER, Serving, wants_page
-from ugclab.errors import JobNotFound
+from ugclab.entrypoints.web.serving import NEVER, Serving, link_routes
 
 _READ = ["GET", "HEAD"]
 
@@ -19,18 +18,7 @@ def job_routes(desk: JobDesk, serving: Serving) -> APIRouter:
     routes.include_router(_seeing(desk), prefix="/desk/jobs")
     routes.include_router(_changing(desk), prefix="/desk/jobs")
     routes.include_router(_taking(desk, serving), prefix="/desk/jobs")
-
-    @routes.api_route("/r/{token}", methods=_READ)
-    def given_out(token: str, request: Request) -> Response:
-        """For whoever has the link, logged in or not."""
-        try:
-            asset = desk.behind(token)
-        except JobNotFound as error:
-            if not wants_page(request):
-                raise
-            return PlainTextResponse(f"{error.message}: {error.hint}.", 404)
-        return serving.give(asset.key, asset.name)
-
+    routes.include_router(link_routes(desk.behind, serving))
     return routes
 
 

@@ -1,10 +1,7 @@
 """The desk over HTTP, for the page's own scripts. Everything here belongs to whoever asks (identity.py)."""
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, Depends, Request
@@ -14,9 +11,9 @@ from starlette.responses import Response
 from ugclab.entrypoints.ui.desk import PROJECT, Desk, Role, read_draft, shown_input
 from ugclab.entrypoints.ui.identity import Caller
 from ugclab.entrypoints.ui.looking import Looking
-from ugclab.entrypoints.ui.serving import Serving
-from ugclab.errors import IntakeError, LimitReached
-from ugclab.net.urls import clean_name
+from ugclab.entrypoints.web.receiving import received
+from ugclab.entrypoints.web.serving import Serving
+from ugclab.errors import LimitReached
 from ugclab.storage import paths
 
 _UPLOADS_AT_ONCE = 8
@@ -43,26 +40,10 @@ def desk_routes(desk: Desk, looking: Looking, serving: Serving) -> APIRouter:
     async def upload(role: Role, request: Request, caller: Asking, name: str = "") -> dict[str, Any]:
         """Take the body as a file. Its name is for people; what it is is read from its bytes."""
         limit_mb = settings.max_source_mb if role == "source" else settings.max_avatar_mb
-        announced = int(request.headers.get("content-length") or 0)
-        _check_size(announced, limit_mb)
         if uploads.locked():
             raise LimitReached("many files are being uploaded", hint="try again in a minute")
-        async with uploads:
-            folder = upload_folder(settings.data_dir) / secrets.token_hex(8)
-            folder.mkdir(parents=True)
-            path = folder / (clean_name(name) or role)
-            try:
-                size = 0
-                with path.open("wb") as file:
-                    async for block in request.stream():
-                        size += len(block)
-                        _check_size(size, limit_mb)
-                        file.write(block)
-                return await run_in_threadpool(desk.take, caller.principal, path, role)
-            finally:
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
-                    folder.rmdir()
+        async with uploads, received(request, settings.data_dir, name or role, limit_mb) as path:
+            return await run_in_threadpool(desk.take, caller.principal, path, role)
 
     @routes.post("/sample")
     def take_sample(caller: Asking) -> dict[str, Any]:
@@ -107,11 +88,6 @@ def desk_routes(desk: Desk, looking: Looking, serving: Serving) -> APIRouter:
     return routes
 
 
-def _check_size(size: int, limit_mb: int) -> None:
-    if size > limit_mb << 20:
-        raise IntakeError(f"the file is larger than {limit_mb} MB", hint="cut or compress it, then bring it again")
-
-
 async def _until(ask: Callable[[], Mapping[str, Any] | None], otherwise: Mapping[str, Any]) -> dict[str, Any]:
     """What `ask` answers, once it does."""
     for _ in range(int(_WAIT_S / _LOOK_S)):
@@ -119,8 +95,3 @@ async def _until(ask: Callable[[], Mapping[str, Any] | None], otherwise: Mapping
             return dict(answer)
         await asyncio.sleep(_LOOK_S)
     return dict(otherwise)
-
-
-def upload_folder(data_dir: Path) -> Path:
-    """Where uploads arrive."""
-    return data_dir.expanduser() / "uploads"

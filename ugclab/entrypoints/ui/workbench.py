@@ -1,16 +1,13 @@
 """The page's server: pages, routes and the worker it watches, put together and served by uvicorn."""
 
-import logging
-import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 
 from ugclab.entrypoints.ui import pages, theme
 from ugclab.entrypoints.ui.companion import Companion
@@ -25,33 +22,15 @@ from ugclab.entrypoints.ui.knowledge_routes import knowledge_routes
 from ugclab.entrypoints.ui.login import login_routes
 from ugclab.entrypoints.ui.looking import Looking
 from ugclab.entrypoints.ui.routes import desk_routes
-from ugclab.entrypoints.ui.serving import Serving, wants_page
 from ugclab.entrypoints.ui.shelf import Shelf
-from ugclab.errors import (
-    EngineNotFound,
-    EngineUnavailable,
-    InputError,
-    IntakeError,
-    JobConflict,
-    JobNotFound,
-    LimitReached,
-    UgclabError,
-)
+from ugclab.entrypoints.web.answers import broken, fault, refused
+from ugclab.entrypoints.web.guard import foreign
+from ugclab.entrypoints.web.serving import Serving, wants_page
+from ugclab.errors import EngineUnavailable, UgclabError
 from ugclab.jobs import logs
 from ugclab.jobs.queue import Queue
 from ugclab.settings import Settings
 
-_LOG = logging.getLogger(__name__)
-
-_STATUS: tuple[tuple[type[UgclabError], int], ...] = (
-    (JobNotFound, 404),
-    (EngineNotFound, 404),
-    (EngineUnavailable, 409),
-    (JobConflict, 409),
-    (LimitReached, 429),
-    (IntakeError, 413),
-    (InputError, 422),
-)
 _OPEN = ("/login", "/ui/", "/r/", "/static/", "/assets/", "/theme.css", "/health")
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
@@ -68,9 +47,9 @@ _HOLD = '<div class="u-hold" aria-busy="true"></div>'
 class Workbench:
     """The page of one installation. `app` is ASGI, and may be mounted in another server."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, queue: Queue | None = None) -> None:
         self.settings = settings
-        self.queue = Queue(settings)
+        self.queue = queue or Queue(settings)
         self.queue.database.prepare()
         self.companion = Companion(self.queue)
         self.identity = Identity(settings)
@@ -97,8 +76,8 @@ class Workbench:
         app.include_router(job_routes(self.job_desk, serving))
         app.include_router(login_routes(self.identity))
         app.include_router(static_routes())
-        app.add_exception_handler(UgclabError, _refused)
-        app.add_exception_handler(Exception, _broken)
+        app.add_exception_handler(UgclabError, refused)
+        app.add_exception_handler(Exception, broken)
         app.middleware("http")(self._who)
         return app
 
@@ -150,13 +129,13 @@ class Workbench:
     async def _who(self, request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         """Find out who asks, refuse other sites' forms, and set what every answer carries."""
         path = request.url.path
-        if _foreign(request):
-            return JSONResponse({"message": "this was asked from another site", "hint": "", "code": "input"}, 403)
+        if foreign(request):
+            return fault(403, "input", "this was asked from another site")
         caller = self.identity.caller(request.cookies, request.headers)
         if caller is None and not path.startswith(_OPEN):
             if wants_page(request):
                 return RedirectResponse("/login", 303)
-            return JSONResponse({"message": "log in first", "hint": "open /login", "code": "login"}, 401)
+            return fault(401, "login", "log in first", "open /login")
         request.state.caller = caller
         answer = await go_on(request)
         if caller and caller.fresh_cookie and not path.startswith(_OPEN):
@@ -165,31 +144,6 @@ class Workbench:
         answer.headers.setdefault("X-Content-Type-Options", "nosniff")
         answer.headers.setdefault("Referrer-Policy", "same-origin")
         return answer
-
-
-def _foreign(request: Request) -> bool:
-    """Whether a change is asked for by another site's page, with this browser's cookie."""
-    origin = request.headers.get("origin")
-    if request.method in ("GET", "HEAD", "OPTIONS") or not origin:
-        return False
-    hosts = {request.headers.get("host", ""), request.headers.get("x-forwarded-host", "")}
-    return urlsplit(origin).netloc not in hosts - {""}  # a frame without rights of its own says "null"
-
-
-def _refused(request: Request, error: Exception) -> Response:
-    """An error of ours, in its own words."""
-    if not isinstance(error, UgclabError):
-        return _broken(request, error)
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 503 if error.passing else 500)
-    return JSONResponse({"message": error.message, "hint": error.hint, "code": error.code}, status)
-
-
-def _broken(request: Request, error: Exception) -> Response:
-    """A fault of ours: the log has it, under a number that a person can tell."""
-    number = secrets.token_hex(4)
-    _LOG.error("fault %s at %s", number, request.url.path, exc_info=error)
-    hint = f"try again; if it happens again, tell who runs this workbench the number {number}"
-    return JSONResponse({"message": "something went wrong on our side", "hint": hint, "code": "error"}, 500)
 
 
 def static_routes() -> Any:

@@ -1,13 +1,15 @@
 """Bytes out of the store, with ranges so that a video can be scrubbed, wherever the store is."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
-from fastapi import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from fastapi import APIRouter, Request
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 
 from ugclab.errors import JobNotFound
 from ugclab.jobs.links import SIGNED_S
+from ugclab.schema.media import Asset
 from ugclab.settings import Settings
 from ugclab.storage.local import LocalStore
 from ugclab.storage.paths import media_type_of
@@ -56,3 +58,21 @@ class Serving:
 def wants_page(request: Request) -> bool:
     """Whether a browser is opening an address, rather than a program fetching it."""
     return request.method == "GET" and "text/html" in request.headers.get("accept", "")
+
+
+def link_routes(behind: Callable[[str], Asset], serving: Serving) -> APIRouter:
+    """`/r/{token}`: a result for whoever has its stable link. `behind` raises JobNotFound."""
+    routes = APIRouter()
+
+    @routes.api_route("/r/{token}", methods=["GET", "HEAD"], include_in_schema=False)
+    def given_out(token: str, request: Request) -> Response:
+        """For whoever has the link, logged in or not."""
+        try:
+            asset = behind(token)
+        except JobNotFound as error:
+            if not wants_page(request):
+                raise
+            return PlainTextResponse(f"{error.message}: {error.hint}.", 404)
+        return serving.give(asset.key, asset.name)
+
+    return routes
