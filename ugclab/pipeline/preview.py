@@ -72,6 +72,7 @@ def swapped_frame(workshop: Workshop, inputs: Inputs, at: Fraction, plan: str = 
         options=options,
         workspace=workshop.artefacts.workspace(),
         monitor=monitor,
+        scope=workshop.artefacts.scope,
     )
     picture = frame_rgb(before)
     (after,) = engine.swap(context, iter([before]))

@@ -7,13 +7,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ugclab.engines import registry
-from ugclab.engines.base import Analysis, FaceEngine, Furnished, Monitor, SegmentContext, Source
+from ugclab.engines.base import Analysis, Elsewhere, FaceEngine, Furnished, Monitor, SegmentContext, Source
 from ugclab.engines.registry import Engine
 from ugclab.errors import Cancelled, EngineError, InputError, MediaError
 from ugclab.media.bridges import read_segment
@@ -231,18 +231,34 @@ def swap_segment(
         cost.reused = artefact is not None
         if artefact is None:
             work = workshop.artefacts.workspace()
-            made = _swapped(workshop, inputs, analysis, segment, stitch_plan, work / "segment.mp4")
-            result = {"frames": made.frames, "swapped_frames": made.swapped_frames}
+            told: list[Elsewhere] = []
+            made = _swapped(workshop, inputs, analysis, segment, stitch_plan, work / "segment.mp4", told.append)
+            result: dict[str, Any] = {"frames": made.frames, "swapped_frames": made.swapped_frames}
+            if told:
+                result["elsewhere"] = told[-1].model_dump(mode="json")
             artefact = workshop.artefacts.keep("segment", key, work, result, replace=workshop.fresh)
         path = artefact.folder / "segment.mp4"
-        encoded = EncodedSegment(path=path, size_bytes=path.stat().st_size, **artefact.result)
+        kept = dict(artefact.result)
+        if "elsewhere" in kept:
+            done = Elsewhere.model_validate(kept.pop("elsewhere"))
+            # Who did it stays known; paid is it once.
+            cost.elsewhere = done.model_copy(update={"cost_usd": 0.0}) if cost.reused else done
+            for warning in done.warnings:
+                workshop.warn(warning)
+        encoded = EncodedSegment(path=path, size_bytes=path.stat().st_size, **kept)
         cost.media_s, cost.frames, cost.swapped_frames = segment.range.duration, encoded.frames, encoded.swapped_frames
     check_share(segment, encoded.swapped_frames / encoded.frames, inputs.ingredients.options.min_swapped)
     return encoded, cost.reused
 
 
 def _swapped(
-    workshop: Workshop, inputs: Inputs, analysis: Analysis, segment: Segment, stitch_plan: StitchPlan, path: Path
+    workshop: Workshop,
+    inputs: Inputs,
+    analysis: Analysis,
+    segment: Segment,
+    stitch_plan: StitchPlan,
+    path: Path,
+    tell: Callable[[Elsewhere], None],
 ) -> EncodedSegment:
     """Run the three stages."""
     engine = workshop.engine()
@@ -259,6 +275,9 @@ def _swapped(
         options=options,
         workspace=scratch,
         monitor=Monitor(relay.engine, workshop.cancelled),
+        scope=workshop.artefacts.scope,
+        fresh=workshop.fresh,
+        tell=tell,
     )
     decoded = stage(read_segment(stitch_plan, segment.index, path.parent, workshop.cancelled), name="decode")
     with closing(cast(Generator[Frame], decoded)):
