@@ -249,7 +249,10 @@ class Handler(BaseHTTPRequestHandler):
             assert hashlib.sha256(body).hexdigest() == Path(name).stem
             (shop.folder / "assets" / name).write_bytes(body)
             return self._send(204, b"")
-        return self._send(200, (shop.folder / "work" / name).read_bytes(), "video/mp4")
+        result = shop.folder / "work" / name
+        if not result.exists():
+            return self._say(404, {})
+        return self._send(200, result.read_bytes(), "video/mp4")
 
     def _runpod(self, path: str, document: Any) -> None:
         shop, (verb, _, ref) = self.shop, path.partition("/")

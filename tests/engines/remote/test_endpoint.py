@@ -80,6 +80,7 @@ def test_it_goes_there_and_back_and_leaves_nothing(
     assert [call["key"] for call in results] == [KEY], "it is the same origin here"
 
 
+@pytest.mark.slow
 def test_a_killed_run_finds_its_order_again(
     ask: SwapRequest, there: Settings, peer: Peer, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +100,7 @@ def test_a_killed_run_finds_its_order_again(
     assert keys(store) == []
 
 
+@pytest.mark.slow
 def test_cancelling_here_cancels_there(ask: SwapRequest, there: Settings, peer: Peer, store: LocalStore) -> None:
     peer.pace(0.2)
     doing = Doing(ask, there)
@@ -113,6 +115,7 @@ def test_cancelling_here_cancels_there(ask: SwapRequest, there: Settings, peer: 
     peer.pace(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "error", "words"),
     [
@@ -135,6 +138,7 @@ def test_its_states_are_errors_of_ours(
     assert keys(store) == []
 
 
+@pytest.mark.slow
 def test_it_waits_in_the_queue_for_as_long_as_is_allowed(
     ask: SwapRequest, there: Settings, peer: Peer, store: LocalStore
 ) -> None:

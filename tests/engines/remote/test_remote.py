@@ -47,6 +47,8 @@ from ugclab.schema.media import TimeRange
 from ugclab.schema.report import Report
 from ugclab.settings import Settings
 
+SLOW = pytest.mark.slow
+
 
 @pytest.fixture
 def ask(clip: Path, avatar: Path, tmp_path: Path) -> SwapRequest:
@@ -139,6 +141,7 @@ def test_two_segments_there_and_back(ask: SwapRequest, peer: Peer, settings: Set
     assert KEY not in kept + report.model_dump_json()
 
 
+@pytest.mark.slow
 def test_outside_of_what_was_changed_the_source_stays(ask: SwapRequest, peer: Peer, settings: Settings) -> None:
     engine = registry.make(Remote, peer.settings(settings, remote_engine="tint"))
     frames = swapped_by(engine, ask)
@@ -165,6 +168,7 @@ def swapped_by(engine: FaceEngine, ask: SwapRequest) -> list[tuple[Frame, Frame]
     return list(zip(given, made, strict=True))
 
 
+@pytest.mark.slow
 def test_ten_bits_an_odd_size_and_times_that_vary(avatar: Path, peer: Peer, settings: Settings, tmp_path: Path) -> None:
     source = odd_footage(tmp_path / "odd.mkv")
     request = SwapRequest(source=source, avatar=avatar, out=tmp_path / "o.mp4", plan="all", engine="remote")
@@ -206,6 +210,7 @@ def child_running(ask: SwapRequest, there: Settings, peer: Peer) -> "subprocess.
     return process
 
 
+@pytest.mark.slow
 def test_a_machine_that_dies_and_comes_back_is_waited_for(ask: SwapRequest, peer: Peer, settings: Settings) -> None:
     peer.pace(0.1)
     doing = Doing(ask, peer.settings(settings))
@@ -218,6 +223,7 @@ def test_a_machine_that_dies_and_comes_back_is_waited_for(ask: SwapRequest, peer
     assert len(placed(peer)) == 1
 
 
+@pytest.mark.slow
 def test_a_machine_that_stays_away_is_a_passing_fault(
     ask: SwapRequest, peer: Peer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +238,7 @@ def test_a_machine_that_stays_away_is_a_passing_fault(
     assert doing.error.passing
     with pytest.raises(NetworkError):  # nor is a run refused as if the engine were not set up
         run(ask, there)
+    place._glance.cache_clear()
     lack = Remote.lacking(there)
     assert lack is not None
     assert lack.passing
@@ -263,6 +270,7 @@ def order_file(peer: Peer, number: int) -> Path:
     return next((peer.folder / "orders").glob(f"*.{number}.json"))
 
 
+@pytest.mark.slow
 def test_one_that_takes_too_long_is_taken_back(ask: SwapRequest, peer: Peer, settings: Settings) -> None:
     peer.pace(0.3)
     with pytest.raises(StageTimeout, match="UGCLAB_REMOTE_TIMEOUT_S"):
@@ -275,21 +283,21 @@ def test_one_that_takes_too_long_is_taken_back(ask: SwapRequest, peer: Peer, set
     ("fault", "error", "words"),
     [
         ("fail:face_not_found", FaceNotFound, "at the other machine: the test wants it. nothing to do"),
-        ("fail:avatar", AvatarError, "the test wants it"),
-        ("fail:network", NetworkError, "the test wants it"),
-        ("fail:cancelled", EngineCrashed, "and not by us"),
-        ("fail:of another kind", EngineError, "the test wants it"),
-        ("consent", ConsentError, "UGCLAB_REMOTE_CONSENT"),
+        pytest.param("fail:avatar", AvatarError, "the test wants it", marks=SLOW),
+        pytest.param("fail:network", NetworkError, "the test wants it", marks=SLOW),
+        pytest.param("fail:cancelled", EngineCrashed, "and not by us", marks=SLOW),
+        pytest.param("fail:of another kind", EngineError, "the test wants it", marks=SLOW),
+        pytest.param("consent", ConsentError, "UGCLAB_REMOTE_CONSENT", marks=SLOW),
         ("away", NetworkError, r"cannot for now \(503\): starting"),
         ("frames", EngineError, "the number of frames is 7, 10 was sent"),
-        ("size", EngineError, "the size is 160x120, 320x240 was sent"),
-        ("rate", EngineError, "the frame of 0.040 s came back at 0.020 s"),
-        ("text", EngineError, "cannot be read"),
+        pytest.param("size", EngineError, "the size is 160x120, 320x240 was sent", marks=SLOW),
+        pytest.param("rate", EngineError, "the frame of 0.040 s came back at 0.020 s", marks=SLOW),
+        pytest.param("text", EngineError, "cannot be read", marks=SLOW),
         ("hash", NetworkError, "is not what the other machine has made"),
-        ("result:http://127.0.0.1:9/x.mp4", EngineError, "result: 127.0.0.1"),
-        ("result:/v1/nowhere", EngineError, ""),
+        pytest.param("result:http://127.0.0.1:9/x.mp4", EngineError, "result: 127.0.0.1", marks=SLOW),
+        pytest.param("result:/v1/nowhere", EngineError, "", marks=SLOW),
         ("redirect:http://127.0.0.1:9/x", EngineUnavailable, "sends us elsewhere"),
-        ("result:", EngineError, "gives no address"),
+        pytest.param("result:", EngineError, "gives no address", marks=SLOW),
     ],
 )
 def test_what_goes_wrong_there_is_told_here(
@@ -303,6 +311,7 @@ def test_what_goes_wrong_there_is_told_here(
     assert not ask.out.exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_result_is_not_taken(ask: SwapRequest, peer: Peer, settings: Settings) -> None:
     peer.fault("damaged")
     with pytest.raises(UgclabError):
@@ -310,6 +319,7 @@ def test_a_damaged_result_is_not_taken(ask: SwapRequest, peer: Peer, settings: S
     assert not ask.out.exists()
 
 
+@pytest.mark.slow
 def test_a_result_elsewhere_is_asked_for_without_the_key(ask: SwapRequest, peer: Peer, settings: Settings) -> None:
     with Server(saying(answer("404 Not Found"))) as other:
         address = f"http://127.0.0.1:{other.port}"
@@ -339,12 +349,14 @@ def test_a_segment_without_a_face_is_never_sent(avatar: Path, peer: Peer, settin
     assert not peer.calls("POST")
 
 
+@pytest.mark.slow
 def test_what_costs_by_the_hour_is_counted_by_the_hour(ask: SwapRequest, peer: Peer, settings: Settings) -> None:
     peer.fault("free")  # it says that it took 36 s, and no price
     report = run(ask, peer.settings(settings, remote_usd_per_hour=2.0))
     assert report.cost_usd == pytest.approx(0.02)
 
 
+@pytest.mark.slow
 def test_another_revision_and_a_fresh_run_are_made_anew(ask: SwapRequest, peer: Peer, settings: Settings) -> None:
     run(ask, peer.settings(settings))
     run(ask.model_copy(update={"out": ask.out.with_name("2.mp4")}), peer.settings(settings, remote_revision="july"))
@@ -388,6 +400,7 @@ def test_the_doctor_tells_how_it_is(peer: Peer, settings: Settings) -> None:
     assert (state, detail) == ("missing", f"127.0.0.1:{peer.port} does not accept the key (401)")
 
 
+@pytest.mark.slow
 def test_a_machine_that_says_nothing_is_waited_for_two_seconds_and_once(settings: Settings) -> None:
     hung = threading.Event()
     with Server(lambda connection, head: hung.wait(10) and None) as server:

@@ -9,7 +9,7 @@ from pydantic import SecretStr, ValidationError
 
 from ugclab.engines.base import Lack
 from ugclab.engines.remote.line import Line
-from ugclab.errors import EngineUnavailable, InputError, UgclabError
+from ugclab.errors import EngineUnavailable, InputError, IntakeError, UgclabError
 from ugclab.net.client import GuardedClient
 from ugclab.schema.contract import WorkerHealth
 from ugclab.settings import Settings
@@ -53,7 +53,7 @@ def _line(url: str, key: SecretStr, hosts: tuple[str, ...]) -> Line:
         line = Line(base, key, GuardedClient((urlsplit(base).netloc, *hosts)))
         _ = line.target
     except (InputError, ValueError) as error:
-        words = error.message if isinstance(error, InputError) else "it cannot be read"
+        words = error.message if isinstance(error, IntakeError) else "it cannot be read"
         raise EngineUnavailable(
             f"UGCLAB_REMOTE_URL is no address: {words}", hint="as https://gpu.example or http://10.0.0.5:8000"
         ) from None  # what was set may hold a password
