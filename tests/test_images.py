@@ -67,8 +67,6 @@ def settings_named(text: str) -> set[str]:
 
 
 KNOWN = {name.upper() for name in Settings.model_fields}
-DOORS = {"MODE"}
-"""Read by `ugclab start`."""
 
 
 def test_the_linter_finds_nothing() -> None:
@@ -131,17 +129,15 @@ def test_an_image_runs_for_nobody_special_and_says_how_it_is(target: str) -> Non
 
 def test_the_commands_of_the_images_exist() -> None:
     commands: Any = get_command(app)
-    assert {"health", "licences", "models"} <= set(commands.commands)
+    assert {"health", "licences", "models", "start"} <= set(commands.commands)
     assert "pull" in commands.commands["models"].commands
-    if "start" not in commands.commands:
-        pytest.skip("`ugclab start` comes with the serverless handler")
 
 
 def test_no_setting_is_misspelt_and_none_is_a_secret() -> None:
     for file in ("Dockerfile", "docker-compose.yml", ".env.example"):
         named = settings_named((ROOT / file).read_text())
         named -= {"PAGE_PORT", "SERVE_PORT"}  # compose's own, for the ports on the host
-        assert named <= KNOWN | DOORS, file
+        assert named <= KNOWN, file
     assert not re.search(r"(ARG|ENV) \w*(SECRET|PASSWORD|TOKEN|KEY)", DOCKERFILE)
 
 

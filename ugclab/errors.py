@@ -278,3 +278,14 @@ class Cancelled(UgclabError):
 
     code = "cancelled"
     exit_code = 130
+
+
+def error_of(code: str, message: str, hint: str = "", segment: int | None = None) -> UgclabError:
+    """Make the error that has this code; one of an unknown code is an engine's."""
+    pending: list[type[UgclabError]] = [UgclabError]
+    while pending:
+        kind = pending.pop()
+        if kind.code == code and (kind is not UgclabError or code == UgclabError.code):
+            return kind(message, hint=hint, segment=segment)
+        pending.extend(kind.__subclasses__())
+    return EngineError(message, hint=hint)

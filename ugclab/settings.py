@@ -103,6 +103,30 @@ class Settings(BaseSettings):
     )
     wan_cpu: bool = Field(False, description="let wan-diffusers run without a GPU: for tiny models in tests alone")
 
+    # another machine
+    remote_url: str = Field(
+        "",
+        description="where the engine `remote` has segments swapped: the address of a server of the worker contract, or"
+        " https://api.runpod.ai/v2/ENDPOINT",
+    )
+    remote_key: SecretStr = Field(SecretStr(""), description="the key that machine knows us by")
+    remote_kind: Literal["contract", "runpod"] = Field(
+        "contract", description="what is at that address; runpod needs UGCLAB_S3_BUCKET for the files"
+    )
+    remote_engine: str = Field("mesh", description="the engine that swaps there")
+    remote_revision: str = Field(
+        "",
+        max_length=100,
+        description="what runs there, in your words: change it, and what it made before is made anew",
+    )
+    remote_consent: str = Field(
+        "", max_length=240, description="the consent sent with orders; empty where the other machine vouches for us"
+    )
+    remote_timeout_s: float = Field(3000.0, gt=0, description="what one segment may take there, waiting included")
+    remote_usd_per_hour: float = Field(
+        0.0, ge=0, description="what an hour of that machine costs, where it does not say what an order cost"
+    )
+
     # the page
     host: str = Field(
         "127.0.0.1", description="where the page listens; 0.0.0.0 for everybody who can reach the machine"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ugclab.engines.base import Analysis, Image, Monitor, RangeFaces, SegmentContext, Source
-from ugclab.jobs.tasks import error_of
+from ugclab.errors import error_of
 from ugclab.media.frames import Frame, read_frames
 from ugclab.schema.engine import EngineInfo, Licences
 from ugclab.schema.job import SwapOptions

@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.engines.remote.conftest import Peer
 from tests.engines.tint import Tint
 from tests.engines.wan import standin, tiny
 from tests.face_clips import face_box, face_patch, number_of
 from ugclab.engines import registry
 from ugclab.engines.base import Analysis, FaceEngine, Image, Monitor, SegmentContext, Source
 from ugclab.engines.inswapper.engine import InSwapper
+from ugclab.engines.remote.engine import Remote
 from ugclab.engines.wan_cli.engine import WanCli
 from ugclab.engines.wan_diffusers.engine import WanDiffusers
 from ugclab.errors import AvatarError, Cancelled, UgclabError
@@ -32,6 +34,7 @@ from ugclab.weights import hub
 
 TINY = "inswapper with tiny networks"
 ENGINES = {engine.info.name: engine for engine in (*registry.catalogue(), Tint)} | {TINY: partial(InSwapper, "cpu")}
+OVER_THERE = "remote, with tint on a second process"
 STANDINS = {
     "wan-cli with a stand-in": (WanCli, lambda folder, settings, patch: standin.furnish(folder, settings)),
     "wan-diffusers, tiny": (WanDiffusers, tiny.furnish),
@@ -85,15 +88,36 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
         yield patch
 
 
+@pytest.fixture(scope="module")
+def peers() -> Iterator[list[Peer]]:
+    """Other machines that were started; gone afterwards."""
+    started: list[Peer] = []
+    yield started
+    for peer in started:
+        peer.kill()
+
+
 @pytest.fixture(
     scope="module",
-    params=[*sorted(ENGINES), *(pytest.param(name, marks=pytest.mark.slow) for name in sorted(STANDINS))],
+    params=[
+        *sorted(ENGINES),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in sorted([*STANDINS, OVER_THERE])),
+    ],
 )
 def bench(
-    request: pytest.FixtureRequest, clip: Path, tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    clip: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    patch: pytest.MonkeyPatch,
+    peers: list[Peer],
 ) -> Bench:
     folder = tmp_path_factory.mktemp("engine")
-    if request.param in STANDINS:
+    if request.param == OVER_THERE:
+        peer = Peer(folder / "peer", request.getfixturevalue("plugin_dir")).start()
+        peers.append(peer)
+        settings = peer.settings(Settings(), remote_engine="tint")
+        engine = registry.make(Remote, settings)
+    elif request.param in STANDINS:
         kind, furnished = STANDINS[request.param]
         settings = furnished(folder, Settings(), patch)
         engine = registry.make(kind, settings)

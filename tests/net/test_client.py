@@ -379,3 +379,84 @@ def test_a_post_is_guarded_too() -> None:
         with pytest.raises(IntakeError):
             internet.client().post(url, b"", {}, timeout_s=5)
     assert internet.connected == []
+
+
+def test_headers_are_for_the_server_that_is_named(tmp_path: Path) -> None:
+    """A redirect within it carries them, one to another does not."""
+    with Server(saying(answer(body=b"x"))) as other:
+        places = iter(["/second", f"http://127.0.0.1:{other.port}/third"])
+
+        def handle(connection: socket.socket, head: bytes) -> None:
+            connection.sendall(answer("302 Found", Location=next(places)))
+
+        with Server(handle) as first:
+            client = GuardedClient([f"127.0.0.1:{first.port}", f"127.0.0.1:{other.port}"])
+            url = f"http://127.0.0.1:{first.port}/first"
+            fetch(client, tmp_path / "x", url, headers={"Authorization": "Bearer s3cret"})
+            assert [b"s3cret" in head for head in first.requests] == [True, True]
+        assert [b"s3cret" in head for head in other.requests] == [False]
+
+
+def test_questions_are_answered_whatever_the_status(certificates: Certificates) -> None:
+    data = answer("404 Not Found", b'{"a": 1}', X_Y="z")
+    with site(saying(data), tls=certificates.server) as internet:
+        client = internet.client(tls=certificates.client)
+        reply = client.ask("DELETE", f"https://{HOST}/a", {"Authorization": "Bearer k"}, timeout_s=5)
+        assert (reply.status, reply.body, reply.headers["x-y"]) == (404, b'{"a": 1}', "z")
+        assert "a" not in repr(reply).partition("body")[2]
+        head = internet.requests[0]
+        assert head.startswith(b"DELETE /a HTTP/1.1")
+        assert b"Content-Length" not in head
+        with pytest.raises(IntakeError, match="more than 3 bytes"):
+            client.ask("GET", f"https://{HOST}/a", {}, timeout_s=5, max_bytes=3)
+        moved = internet.client(tls=certificates.client).ask("POST", f"https://{HOST}/a", {}, b"x", timeout_s=5)
+        assert moved.status == 404
+        assert b"Content-Length: 1" in internet.requests[-1]
+
+
+def test_a_file_is_sent_whole(tmp_path: Path, certificates: Certificates) -> None:
+    (tmp_path / "clip.mp4").write_bytes(bytes(range(256)) * 4000)
+    seen: list[tuple[int, int]] = []
+    with site(saying(answer("201 Created")), tls=certificates.server) as internet:
+        client = internet.client(tls=certificates.client)
+        got = client.send_file(
+            "PUT",
+            f"https://{HOST}/a",
+            tmp_path / "clip.mp4",
+            {"content-length": "5", "X-Signed": "yes"},
+            deadline_s=10,
+            on_progress=lambda done, total: seen.append((done, total)),
+        )
+        assert got.status == 201
+        head, _, body = internet.requests[0].partition(b"\r\n\r\n")
+        assert body == (tmp_path / "clip.mp4").read_bytes()
+        assert head.lower().count(b"content-length") == 1
+        assert b"X-Signed: yes" in head
+        assert seen[-1] == (1024000, 1024000)
+
+
+def test_sending_can_be_cancelled_while_nobody_reads(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(bytes(30 << 20))
+    stop, released = threading.Event(), threading.Event()
+
+    def deaf() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            ports.append(listener.getsockname()[1])
+            ready.set()
+            connection, _ = listener.accept()
+            stop.set()
+            released.wait(10)
+            connection.close()
+
+    ports: list[int] = []
+    ready = threading.Event()
+    thread = threading.Thread(target=deaf)
+    thread.start()
+    ready.wait(5)
+    client = GuardedClient([f"127.0.0.1:{ports[0]}"])
+    with pytest.raises(Cancelled):
+        client.send_file(
+            "PUT", f"http://127.0.0.1:{ports[0]}/", tmp_path / "clip.mp4", {}, deadline_s=60, cancelled=stop.is_set
+        )
+    released.set()
+    thread.join()

@@ -11,7 +11,7 @@ from tests.face_clips import number_of, write_clip
 from ugclab.errors import MediaError
 from ugclab.media.images import frame_rgb
 from ugclab.media.probe import probe
-from ugclab.pipeline.steps import frame_at, pictures_at
+from ugclab.pipeline.moments import frame_at, pictures_at
 
 
 @pytest.mark.parametrize("keyint", [5, 50])

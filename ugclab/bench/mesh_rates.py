@@ -98,7 +98,7 @@ def time_run(
     with tempfile.TemporaryDirectory(prefix="ugclab-bench-") as name:
         work = Path(name)
         request = SwapRequest(source=source, avatar=avatar, out=work / "out.mp4", plan=plan, engine=MESH)
-        given = settings.model_dump(mode="json", exclude={"webhook_secret", "data_dir"})
+        given = settings.model_dump(mode="json", exclude={"webhook_secret", "remote_key", "data_dir"})
         job = Job(route="ugclab", request=request, settings=given, work=work)
         (work / "job.json").write_text(job.model_dump_json())
         ended = run_measured((*CHILD, str(work / "job.json")), cancelled=cancelled)

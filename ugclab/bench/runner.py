@@ -188,7 +188,7 @@ class _Bench:
         request = SwapRequest(
             source=self.source, avatar=AVATAR, out=self.work / "out.mp4", plan=self.scenario.plan, engine=self.engine
         )
-        settings = self.settings.model_dump(mode="json", exclude={"webhook_secret", "data_dir"})
+        settings = self.settings.model_dump(mode="json", exclude={"webhook_secret", "remote_key", "data_dir"})
         return Job(route=route, request=request, settings=settings, work=self.work)
 
     def _stages(self, answer: Answer) -> Iterator[Stage]:

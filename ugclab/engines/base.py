@@ -18,6 +18,7 @@ from ugclab.schema.engine import EngineInfo
 from ugclab.schema.job import SwapOptions
 from ugclab.schema.media import MediaInfo, TimeRange
 from ugclab.settings import Settings
+from ugclab.storage.artefacts import LOCAL_SCOPE
 
 Image = NDArray[np.uint8]
 """A picture: uint8 RGB of shape (height, width, 3)."""
@@ -69,6 +70,19 @@ class Monitor:
             raise Cancelled("cancelled")
 
 
+class Elsewhere(Frozen):
+    """What another machine did for a segment, as it says itself: it goes into the measurement of the step."""
+
+    engine: str
+    """That ran there, and its versions; empty where it does not say."""
+    engine_version: str = ""
+    model_version: str = ""
+    machine: str = "another machine"
+    cost_usd: float = 0.0
+    """Beside what this machine costs meanwhile."""
+    warnings: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentContext:
     """All an engine may need to swap one segment."""
@@ -81,6 +95,12 @@ class SegmentContext:
     workspace: Path
     """An empty folder for this segment only, removed afterwards."""
     monitor: Monitor = Monitor()
+    scope: str = LOCAL_SCOPE
+    """The project's folder in a store: what an engine puts there for others goes with the project."""
+    fresh: bool = False
+    """Nothing that an earlier run has made is wanted."""
+    tell: Callable[[Elsewhere], None] = lambda done: None
+    """Called by an engine that has had the segment done on another machine, once, when it is done."""
 
 
 @runtime_checkable
@@ -122,6 +142,8 @@ class Lack(Frozen):
 
     reason: str
     hint: str
+    passing: bool = False
+    """It may be there a moment later: shown to who looks, but no reason to refuse a job."""
 
 
 @runtime_checkable

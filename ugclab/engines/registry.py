@@ -35,6 +35,8 @@ class Availability(Frozen):
     ready: bool
     reason: str = ""
     hint: str = ""
+    passing: bool = False
+    """It may be ready a moment later: a job is not refused for that, its steps try again."""
     to_fetch_mb: float = 0.0
     """Model files that will be fetched before its first run."""
 
@@ -96,14 +98,14 @@ def availability(engine: Engine, settings: Settings) -> Availability:
             hint=hub.accepting(bound),
         )
     if issubclass(engine, Furnished) and (lack := engine.lacking(settings)) is not None:
-        return Availability(ready=False, reason=lack.reason, hint=lack.hint)
+        return Availability(ready=False, reason=lack.reason, hint=lack.hint, passing=lack.passing)
     return Availability(ready=True, to_fetch_mb=sum(CATALOG[s.name].size_bytes for s in absent) / 2**20)
 
 
 def require(engine: Engine, settings: Settings) -> None:
-    """Raise EngineUnavailable, with what to type, unless the engine can run here."""
+    """Raise EngineUnavailable, with what to type, unless the engine can run here, or what it lacks may pass."""
     state = availability(engine, settings)
-    if not state.ready:
+    if not state.ready and not state.passing:
         raise EngineUnavailable(state.reason, hint=state.hint)
 
 

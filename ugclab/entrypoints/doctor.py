@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from ugclab.engines import registry
+from ugclab.engines.remote import place
 from ugclab.errors import QueueError, UgclabError
 from ugclab.jobs.database import Database, check_sqlite
 from ugclab.jobs.heartbeat import Heartbeats
@@ -44,6 +45,7 @@ def examine(settings: Settings) -> list[Check]:
         *_gpu(),
         *_weights(settings),
         *_engines(settings),
+        *_other_machine(settings),
         *_queue(settings),
         *_store(settings),
     ]
@@ -187,6 +189,16 @@ def _engines(settings: Settings) -> Iterator[Check]:
             detail=state.reason or f"ready, version {engine.info.version}",
             hint=state.hint,
         )
+
+
+def _other_machine(settings: Settings) -> Iterator[Check]:
+    if not settings.remote_url:
+        return
+    lack = place.lacking(settings)
+    if lack is not None:
+        yield Check(name="other machine", state="missing", detail=lack.reason, hint=lack.hint)
+    else:
+        yield Check(name="other machine", state="ok", detail=place.glance(settings).words)
 
 
 def _queue(settings: Settings) -> Iterator[Check]:

@@ -73,7 +73,7 @@ class EngineChild:
             stderr=subprocess.PIPE,
             start_new_session=True,  # a Ctrl-C at the worker's terminal is the worker's to handle
         )
-        self._send(self._settings.model_dump_json(exclude=_SECRETS))
+        self._send(json.dumps(_told(self._settings)))
         threading.Thread(target=_pump, args=(process, self._answers), name=f"{self._name}-out", daemon=True).start()
         threading.Thread(
             target=_keep_last, args=(process, self._last_words), name=f"{self._name}-err", daemon=True
@@ -217,6 +217,12 @@ class Lane:
             child.closed = True
         for child in self._all:
             child.kill()
+
+
+def _told(settings: Settings) -> dict[str, Any]:
+    """The settings as a child is told them, by a pipe nobody else reads: with the one secret that an engine needs."""
+    known: dict[str, Any] = settings.model_dump(mode="json", exclude=_SECRETS)
+    return known | {"remote_key": settings.remote_key.get_secret_value()}
 
 
 def _read(line: bytes) -> Said | Done | Failed:

@@ -12,11 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from ugclab.errors import Cancelled, JobNotFound, QueueUnavailable
+from ugclab.errors import Cancelled, JobNotFound, QueueUnavailable, error_of
 from ugclab.jobs.database import Database
 from ugclab.jobs.flow import LOOK, PROOF, STUDY, Flow
 from ugclab.jobs.schema import seen, workers
-from ugclab.jobs.tasks import error_of
 from ugclab.schema.ids import new_ulid
 from ugclab.schema.job import Principal
 from ugclab.schema.look import Look, ProofLook, Seen, StripLook

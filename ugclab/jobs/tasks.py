@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ugclab.errors import EngineError, UgclabError
+from ugclab.errors import UgclabError, error_of
 from ugclab.pipeline.plan import SwapRequest
 from ugclab.schema.base import Frozen
 from ugclab.schema.look import Look
@@ -109,14 +109,3 @@ class Failed(Frozen):
     def error(self) -> UgclabError:
         """The error again, of its own class."""
         return error_of(self.code, self.message, self.hint, self.segment)
-
-
-def error_of(code: str, message: str, hint: str = "", segment: int | None = None) -> UgclabError:
-    """Make the error that has this code; one of an unknown code is an engine's."""
-    pending: list[type[UgclabError]] = [UgclabError]
-    while pending:
-        kind = pending.pop()
-        if kind.code == code and (kind is not UgclabError or code == UgclabError.code):
-            return kind(message, hint=hint, segment=segment)
-        pending.extend(kind.__subclasses__())
-    return EngineError(message, hint=hint)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ugclab.errors import Cancelled, UgclabError
+from ugclab.errors import Cancelled, UgclabError, error_of
 from ugclab.jobs import logs, records
 from ugclab.jobs.database import persistently
 from ugclab.jobs.flow import INGEST, JOBS, NOTIFY
@@ -23,7 +23,7 @@ from ugclab.jobs.notify import Notifier
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.records import Claimed
 from ugclab.jobs.stages import Result, Stages
-from ugclab.jobs.tasks import Failed, error_of
+from ugclab.jobs.tasks import Failed
 from ugclab.schema.job import JobError, JobState
 from ugclab.schema.plan import SegmentPlan
 

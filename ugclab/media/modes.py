@@ -145,7 +145,7 @@ def _smart_targets(
         mirrored=info.mirrored,
         pixel_aspect=1 / info.pixel_aspect if sideways else info.pixel_aspect,
         time_base=info.time_base,
-        frame_rate=_encoder_rate(info),
+        frame_rate=encoder_rate(info),
         colour=frame_colour(info.colour),
         profile=profile,
         level=f"{sps.level_idc // 10}.{sps.level_idc % 10}",
@@ -177,7 +177,7 @@ def _with_free_number(target: EncodeTarget, sets: nal.ParameterSets) -> EncodeTa
     return target.model_copy(update={"parameter_set_id": free}) if free is not None else None
 
 
-def _encoder_rate(info: MediaInfo) -> Any:
+def encoder_rate(info: MediaInfo) -> Any:
     """A rate for rate control and headers only: timestamps are what counts."""
     return info.frame_rate.limit_denominator(1001)
 
@@ -201,7 +201,7 @@ def full_target(
         height=info.height + info.height % 2,
         pixel_aspect=info.pixel_aspect,
         time_base=info.time_base,
-        frame_rate=_encoder_rate(info),
+        frame_rate=encoder_rate(info),
         colour=colour,
         profile="main10" if deep else "high",
         crf=crf,

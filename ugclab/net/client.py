@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import httpcore2
 
@@ -35,6 +36,9 @@ _NO_ACCESS = frozenset({401, 403, 404, 410})
 _PLAIN = frozenset({"", "identity", "aws-chunked", "binary", "none", "utf-8"})
 """Content codings that change nothing; the last ones are said by stores that repeat what an uploader claimed."""
 
+_CHUNK = 1 << 18
+"""Bytes of a file that are read, and sent, at once."""
+
 Progress = Callable[[int, int], None]
 """Called with (bytes so far, bytes in all, or 0 where the server does not say)."""
 
@@ -58,6 +62,13 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     """By their lower-case names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Answer):
+    """An answer with its body."""
+
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +114,27 @@ class GuardedClient:
         *,
         max_bytes: int,
         deadline_s: float,
+        headers: Mapping[str, str] | None = None,
         on_progress: Progress = lambda done, total: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Downloaded:
         """Fetch a file to `to`, which is whole or absent afterwards. The deadline covers everything.
+
+        `headers` are for the server that is named: a redirect to another one does not carry them.
 
         Raises IntakeError for what is refused or not there, NetworkError for what may work later, Cancelled, and
         DiskFull or OutputError for the disk.
         """
         limits = Limits.within(deadline_s, cancelled)
         target = read_url(url, self.allowed)
+        sent = headers or {}
         for _ in range(MOST_REDIRECTS + 1):
-            with self._asked("GET", target, {}, b"", limits) as response:
+            with self._asked("GET", target, sent, b"", limits) as response:
                 location = response.headers.get("location", "")
                 if response.status not in _MOVED or not location:
                     return _receive(response, to, max_bytes, on_progress)
-            target = follow(target, location, self.allowed)
+            before, target = target, follow(target, location, self.allowed)
+            sent = sent if target.origin == before.origin else {}
         raise IntakeError(f"{target.host} redirects too often", hint="give the address of the file itself")
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Answer:
@@ -130,15 +146,60 @@ class GuardedClient:
         with self._asked("POST", target, headers, body, Limits.within(timeout_s)) as response:
             return Answer(response.status, response.headers)
 
+    def ask(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        *,
+        timeout_s: float,
+        max_bytes: int = 1 << 20,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Reply:
+        """Send bytes, and read what was answered: whatever status it is; a redirect is not followed.
+
+        Raises IntakeError for an address that is refused or an answer above `max_bytes`, NetworkError, Cancelled.
+        """
+        target = read_url(url, self.allowed)
+        with self._asked(method, target, headers, body, Limits.within(timeout_s, cancelled)) as response:
+            read = b""
+            for chunk in response.chunks:
+                read += chunk
+                if len(read) > max_bytes:
+                    raise IntakeError(f"{target.host} answers with more than {max_bytes} bytes")
+            return Reply(response.status, response.headers, read)
+
+    def send_file(
+        self,
+        method: str,
+        url: str,
+        path: Path,
+        headers: Mapping[str, str],
+        *,
+        deadline_s: float,
+        on_progress: Progress = lambda done, total: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Answer:
+        """Send a file, and say what was answered; a redirect is not followed. Raises as `ask`."""
+        target = read_url(url, self.allowed)
+        size = path.stat().st_size
+        named = {name: value for name, value in headers.items() if name.lower() != "content-length"}
+        with path.open("rb") as file:
+            chunks = _read_in_chunks(file, size, on_progress)
+            limits = Limits.within(deadline_s, cancelled)
+            with self._asked(method, target, named | {"Content-Length": str(size)}, chunks, limits) as response:
+                return Answer(response.status, response.headers)
+
     @contextmanager
     def _asked(
-        self, method: str, target: Target, headers: Mapping[str, str], body: bytes, limits: Limits
+        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | Iterator[bytes], limits: Limits
     ) -> Iterator[_Response]:
         """Make one request on a connection of its own."""
         backend = CheckedBackend(target, resolve(target, self._resolver, limits), self._connect, limits)
         sent = {"Host": target.authority, "User-Agent": "ugclab", "Accept": "*/*", "Accept-Encoding": "identity"}
         sent |= {"Connection": "close", **headers}
-        if method == "POST":
+        if isinstance(body, bytes) and (body or method in {"POST", "PUT", "PATCH"}):
             sent["Content-Length"] = str(len(body))
         request = httpcore2.Request(
             method,
@@ -161,6 +222,14 @@ class GuardedClient:
                 yield _Response(target, response.status, known, _chunks(response, target))
             finally:
                 response.close()
+
+
+def _read_in_chunks(file: BinaryIO, size: int, on_progress: Progress) -> Iterator[bytes]:
+    done = 0
+    while chunk := file.read(_CHUNK):
+        yield chunk
+        done += len(chunk)
+        on_progress(done, size)
 
 
 def _chunks(response: httpcore2.Response, target: Target) -> Iterator[bytes]:

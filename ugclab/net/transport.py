@@ -187,12 +187,11 @@ class BoundedStream(httpcore2.NetworkStream):
         """Send all of it. Raises NetworkError at the deadline."""
         view = memoryview(buffer)
         while view:
-            left = self._limits.left_s(self._host)
-            self._socket.settimeout(left)
+            self._socket.settimeout(min(_GLANCE_S, self._limits.left_s(self._host)))
             try:
                 view = view[self._socket.send(view) :]
             except TimeoutError:
-                continue  # the deadline's own words
+                continue  # the deadline's own words, or those of who cancelled
             except OSError as error:
                 raise httpcore2.WriteError(str(error)) from error  # it may have answered before it closed
 

@@ -53,6 +53,11 @@ class Target:
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
+    def origin(self) -> tuple[str, str, int]:
+        """Whose secrets it may be told: scheme, host and port."""
+        return self.scheme, self.host, self.port
+
+    @property
     def literal(self) -> Address | None:
         """The address itself, where it is written instead of a name."""
         try:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
 
+from ugclab.engines.base import Elsewhere
 from ugclab.schema.engine import EngineInfo
 from ugclab.schema.report import Environment, Measurement
 
@@ -31,24 +32,28 @@ class Cost:
     frames: int = 0
     swapped_frames: int = 0
     reused: bool = False
+    elsewhere: Elsewhere | None = None
+    """What another machine did of it."""
 
     def measurement(
         self, step: str, *, segment: int | None = None, engine: EngineInfo | None = None, usd_per_hour: float = 0.0
     ) -> Measurement:
         """The figures under the step's name."""
+        other = self.elsewhere
         return Measurement(
             step=step,
             segment=segment,
-            engine=engine.name if engine else "",
-            engine_version=engine.version if engine else "",
-            model_version=engine.model_version if engine else "",
+            engine=(other and other.engine) or (engine.name if engine else ""),
+            engine_version=other.engine_version if other else engine.version if engine else "",
+            model_version=other.model_version if other else engine.model_version if engine else "",
+            device=other.machine if other else "cpu",
             wall_s=self.wall_s,
             cpu_s=self.cpu_s,
             peak_rss_mb=self.peak_rss_mb,
             media_s=self.media_s,
             frames=self.frames,
             swapped_frames=self.swapped_frames,
-            cost_usd=self.wall_s * usd_per_hour / 3600,
+            cost_usd=self.wall_s * usd_per_hour / 3600 + (other.cost_usd if other else 0.0),
             reused=self.reused,
         )
 

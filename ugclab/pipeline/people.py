@@ -15,7 +15,7 @@ from ugclab.engines.base import Analysis, Source
 from ugclab.engines.mesh import choosing
 from ugclab.engines.mesh.records import Records
 from ugclab.media.images import frame_rgb
-from ugclab.pipeline.steps import frame_at
+from ugclab.pipeline.moments import frame_at
 from ugclab.schema.media import MediaInfo
 
 PICTURE_PX = 112

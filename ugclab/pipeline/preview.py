@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ugclab.engines.base import Analysis, Monitor, SegmentContext
 from ugclab.errors import InputError, PlanError
 from ugclab.media.images import frame_rgb
+from ugclab.pipeline.moments import frame_at
 from ugclab.pipeline.plan import SwapRequest, analysis_key, fixed_plan, ranges_to_analyse
-from ugclab.pipeline.steps import Inputs, Progress, Workshop, frame_at, open_workshop, read_inputs
+from ugclab.pipeline.steps import Inputs, Progress, Workshop, open_workshop, read_inputs
 from ugclab.schema.job import SwapOptions
 from ugclab.schema.media import TimeRange
 from ugclab.settings import Settings
@@ -72,6 +73,7 @@ def swapped_frame(workshop: Workshop, inputs: Inputs, at: Fraction, plan: str = 
         options=options,
         workspace=workshop.artefacts.workspace(),
         monitor=monitor,
+        scope=workshop.artefacts.scope,
     )
     picture = frame_rgb(before)
     (after,) = engine.swap(context, iter([before]))

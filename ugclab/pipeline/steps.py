@@ -1,37 +1,34 @@
 """The steps of a job, each a function of its own: what it needs comes in, an artefact and its cost come out."""
 
-import math
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ugclab.engines import registry
-from ugclab.engines.base import Analysis, FaceEngine, Furnished, Monitor, SegmentContext, Source
+from ugclab.engines.base import Analysis, Elsewhere, FaceEngine, Furnished, Monitor, SegmentContext, Source
 from ugclab.engines.registry import Engine
-from ugclab.errors import Cancelled, EngineError, InputError, MediaError
+from ugclab.errors import Cancelled, EngineError, InputError
 from ugclab.media.bridges import read_segment
 from ugclab.media.encode import EncodedSegment, encode_segment
-from ugclab.media.frames import Frame, read_frames, stage
-from ugclab.media.images import frame_rgb, read_image
+from ugclab.media.frames import Frame, stage
+from ugclab.media.images import read_image
 from ugclab.media.modes import StitchPlan
 from ugclab.media.pieces import snap
 from ugclab.media.probe import probe
-from ugclab.media.stitch import DISCLOSURE
 from ugclab.media.watermark import watermark
 from ugclab.pipeline import plan as plans
-from ugclab.pipeline.contact_sheet import MOST_ROWS, Moment, columns_for, contact_sheet, moments_of
 from ugclab.pipeline.measure import Cost, measured
 from ugclab.pipeline.plan import Ingredients, SwapRequest, analysis_key, check_share, segment_key
 from ugclab.pipeline.relay import Relay
 from ugclab.schema.engine import EngineInfo
-from ugclab.schema.media import MediaInfo, TimeRange
+from ugclab.schema.media import TimeRange
 from ugclab.schema.plan import Segment, SegmentPlan
 from ugclab.schema.report import Measurement
 from ugclab.settings import Settings
@@ -231,18 +228,34 @@ def swap_segment(
         cost.reused = artefact is not None
         if artefact is None:
             work = workshop.artefacts.workspace()
-            made = _swapped(workshop, inputs, analysis, segment, stitch_plan, work / "segment.mp4")
-            result = {"frames": made.frames, "swapped_frames": made.swapped_frames}
+            told: list[Elsewhere] = []
+            made = _swapped(workshop, inputs, analysis, segment, stitch_plan, work / "segment.mp4", told.append)
+            result: dict[str, Any] = {"frames": made.frames, "swapped_frames": made.swapped_frames}
+            if told:
+                result["elsewhere"] = told[-1].model_dump(mode="json")
             artefact = workshop.artefacts.keep("segment", key, work, result, replace=workshop.fresh)
         path = artefact.folder / "segment.mp4"
-        encoded = EncodedSegment(path=path, size_bytes=path.stat().st_size, **artefact.result)
+        kept = dict(artefact.result)
+        if "elsewhere" in kept:
+            done = Elsewhere.model_validate(kept.pop("elsewhere"))
+            # Who did it stays known; paid is it once.
+            cost.elsewhere = done.model_copy(update={"cost_usd": 0.0}) if cost.reused else done
+            for warning in done.warnings:
+                workshop.warn(warning)
+        encoded = EncodedSegment(path=path, size_bytes=path.stat().st_size, **kept)
         cost.media_s, cost.frames, cost.swapped_frames = segment.range.duration, encoded.frames, encoded.swapped_frames
     check_share(segment, encoded.swapped_frames / encoded.frames, inputs.ingredients.options.min_swapped)
     return encoded, cost.reused
 
 
 def _swapped(
-    workshop: Workshop, inputs: Inputs, analysis: Analysis, segment: Segment, stitch_plan: StitchPlan, path: Path
+    workshop: Workshop,
+    inputs: Inputs,
+    analysis: Analysis,
+    segment: Segment,
+    stitch_plan: StitchPlan,
+    path: Path,
+    tell: Callable[[Elsewhere], None],
 ) -> EncodedSegment:
     """Run the three stages."""
     engine = workshop.engine()
@@ -259,6 +272,9 @@ def _swapped(
         options=options,
         workspace=scratch,
         monitor=Monitor(relay.engine, workshop.cancelled),
+        scope=workshop.artefacts.scope,
+        fresh=workshop.fresh,
+        tell=tell,
     )
     decoded = stage(read_segment(stitch_plan, segment.index, path.parent, workshop.cancelled), name="decode")
     with closing(cast(Generator[Frame], decoded)):
@@ -290,57 +306,3 @@ def frames_by_segment(stitch_plan: StitchPlan, plan: SegmentPlan) -> dict[int, i
     """Frames of every segment, kept ones too."""
     ranges = snap(plan, stitch_plan.index.times, stitch_plan.index.time_base)
     return {r.segment: r.end - r.first for r in ranges}
-
-
-def draw_sheet(
-    source: Path, output: Path, info: MediaInfo, plan: SegmentPlan, facts: Sequence[str]
-) -> NDArray[np.uint8]:
-    """The contact sheet of a finished video, uint8 RGB: the same instants of source and output."""
-    result = probe(output)
-    rows = []
-    for segment in plan.swaps:
-        times = moments_of(segment, columns_for(info.width, info.height))
-        pairs = zip(times, pictures_at(source, info, times), pictures_at(output, result, times), strict=True)
-        rows.append((segment, [Moment(t, a, b[: a.shape[0], : a.shape[1]]) for t, a, b in pairs]))
-        if len(rows) == MOST_ROWS:
-            break
-    return contact_sheet(output.name, facts, DISCLOSURE, plan, rows)
-
-
-def pictures_at(path: Path, info: MediaInfo, times: Sequence[Fraction]) -> list[NDArray[np.uint8]]:
-    """The pictures shown at rising `times`, uint8 RGB; HDR is tone-mapped, since this is for looking at.
-
-    One pass where the times are close together, else a seek for each: whichever decodes fewer frames.
-    """
-    tone_map = info.colour.hdr
-    if times[-1] - times[0] > len(times) * info.gop.longest_s:
-        return [frame_rgb(frame_at(path, info, time, tone_map=tone_map)) for time in times]
-    last = frame_at(path, info, times[0], tone_map=tone_map)
-    part = TimeRange(start=last.time, end=_just_after(times[-1], info))
-    pictures: list[NDArray[np.uint8]] = []
-    for frame in read_frames(path, info, part, tone_map=tone_map):
-        while frame.time > times[len(pictures)]:
-            pictures.append(frame_rgb(last))
-        last = frame
-    return pictures + [frame_rgb(last)] * (len(times) - len(pictures))
-
-
-def frame_at(path: Path, info: MediaInfo, time: Fraction, *, tone_map: bool) -> Frame:
-    """The last frame whose time is not after `time`: the one a player shows. Raises MediaError if there is none."""
-    back = 2 / info.frame_rate
-    while True:  # where the rate varies, a picture may have been standing for long
-        start = max(Fraction(0), time - back)
-        part = TimeRange(start=start, end=_just_after(time, info))
-        last = None
-        for frame in read_frames(path, info, part, tone_map=tone_map):
-            last = frame
-        if last is not None:
-            return last
-        if start == 0:
-            raise MediaError(f"{path.name} shows no picture at {float(time):.2f} s")
-        back *= 8
-
-
-def _just_after(time: Fraction, info: MediaInfo) -> Fraction:
-    """The first tick after `time`: a range that ends there holds no later frame, however coarse the ticks are."""
-    return (math.floor((time + info.start) / info.time_base) + 1) * info.time_base - info.start

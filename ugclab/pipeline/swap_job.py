@@ -18,12 +18,12 @@ from ugclab.media.modes import StitchPlan, plan_stitch
 from ugclab.media.output import whole_file
 from ugclab.media.stitch import DISCLOSURE, stitch
 from ugclab.pipeline.measure import environment, version
+from ugclab.pipeline.moments import draw_sheet
 from ugclab.pipeline.plan import SwapRequest, check_coverage, fixed_plan, plan_of_faces, ranges_to_analyse
 from ugclab.pipeline.steps import (
     Inputs,
     Workshop,
     analyse,
-    draw_sheet,
     frames_by_segment,
     read_inputs,
     swap_segment,

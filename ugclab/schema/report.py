@@ -110,6 +110,11 @@ class Report(Frozen):
         return sum(m.cost_usd for m in self.measurements)
 
     @property
+    def elsewhere(self) -> tuple[Measurement, ...]:
+        """The segments that another machine swapped, by which engine there."""
+        return tuple(m for m in self.measurements if m.step == "swap" and m.engine != self.engine.name)
+
+    @property
     def swapped_frames(self) -> int:
         """Frames whose face was changed."""
         return sum(o.swapped_frames for o in self.outcomes)
@@ -170,6 +175,10 @@ class Report(Frozen):
             "",
             f"Engine: {engine.name} {engine.version}, model {engine.model_version}. Licences: code {licences.code}, "
             f"weights {licences.weights}, binaries {licences.binaries}; commercial use: {engine.commercial_use}.",
+            *(
+                f"Segment {m.segment} was swapped by {m.engine} {m.engine_version}".rstrip() + f", on {m.device}."
+                for m in self.elsewhere
+            ),
             f"Disclosure: {self.disclosure}",
             f"Machine: {self.environment.cpu}, {self.environment.cores} cores, Python {self.environment.python}, "
             f"ugclab {self.ugclab_version}. Job {self.job_id}, {self.created_at}.",

@@ -63,7 +63,8 @@ class Artefacts:
     ) -> None:
         self._store = store
         self._mirror = mirror
-        self._scope = scope
+        self.scope = scope
+        """The project's folder."""
         self._cap_bytes = cap_mb * 2**20
         self._held = ExitStack()
 
@@ -126,10 +127,10 @@ class Artefacts:
             _LOG.warning("artefact %s cannot be copied to the store: %s", key[:12], error)
 
     def _away(self, kind: str, key: str, name: str) -> str:
-        return f"{self._scope}/{MIRRORED}/{kind}/{key}/{name}"
+        return f"{self.scope}/{MIRRORED}/{kind}/{key}/{name}"
 
     def _find_here(self, kind: str, key: str) -> Artefact | None:
-        folder = self._store.path(f"{self._scope}/{kind}/{key}")
+        folder = self._store.path(f"{self.scope}/{kind}/{key}")
         lease = folder / _LEASE
         held = ExitStack()
         try:
@@ -158,7 +159,7 @@ class Artefacts:
         return artefact
 
     def _keep_here(self, kind: str, key: str, work: Path, result: Mapping[str, Any], *, replace: bool) -> Artefact:
-        target = self._store.path(f"{self._scope}/{kind}/{key}")
+        target = self._store.path(f"{self.scope}/{kind}/{key}")
         with writing(target):
             files = {p.relative_to(work).as_posix(): p for p in sorted(work.rglob("*")) if p.is_file()}
             manifest = {

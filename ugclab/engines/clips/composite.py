@@ -51,7 +51,7 @@ class Compositor:
             values = crop.back(np.ascontiguousarray(made[..., index]), box, half=half)
             step = 2 if half else 1
             part = plane[top // step :, left // step :][: alpha.shape[0], : alpha.shape[1]]
-            changed |= _blend(part, values, alpha, frame.colour.bit_depth)
+            changed |= blend(part, values, alpha, frame.colour.bit_depth)
         return changed
 
     def _within_window(self, mask: Floats) -> Floats:
@@ -85,7 +85,7 @@ class Compositor:
         return (left, top, wide, tall) if wide > 1 and tall > 1 else None
 
 
-def _blend(plane: Plane, values: Floats, alpha: Floats, bit_depth: int) -> bool:
+def blend(plane: Plane, values: Floats, alpha: Floats, bit_depth: int) -> bool:
     """Write plane + alpha (values - plane) where alpha is anything; `values` are in 8-bit code values."""
     touched = alpha > NOTHING
     if not touched.any():

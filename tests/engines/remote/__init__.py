@@ -1,0 +1,1 @@
+"""The engine `remote`, against a second process."""

@@ -1,0 +1,1 @@
+"""The engine `remote`: a segment swapped by another machine."""
