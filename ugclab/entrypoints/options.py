@@ -39,7 +39,7 @@ ToneMap = Annotated[bool, typer.Option("--tone-map", help="Turn HDR into bt709 i
 MinSwapped = Annotated[
     float, typer.Option("--min-swapped", help="Least share of a segment's frames to show the face.", min=0, max=1)
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Same seed, same bytes.")]
+Seed = Annotated[int, typer.Option("--seed", help="Same seed, same pictures.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Take nothing up from earlier runs.")]
 ReportFile = Annotated[Path | None, typer.Option("--report-json", help="Write the report there.", show_default=False)]
 Sheet = Annotated[
