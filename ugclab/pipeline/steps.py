@@ -1,6 +1,5 @@
 """The steps of a job, each a function of its own: what it needs comes in, an artefact and its cost come out."""
 
-import math
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from ugclab.engines import registry
 from ugclab.engines.base import Analysis, Elsewhere, FaceEngine, Furnished, Monitor, SegmentContext, Source
 from ugclab.engines.registry import Engine
-from ugclab.errors import Cancelled, EngineError, InputError, MediaError
+from ugclab.errors import Cancelled, EngineError, InputError
 from ugclab.media.bridges import read_segment
 from ugclab.media.encode import EncodedSegment, encode_segment
 from ugclab.media.frames import Frame, read_frames, stage
@@ -27,6 +26,8 @@ from ugclab.media.stitch import DISCLOSURE
 from ugclab.media.watermark import watermark
 from ugclab.pipeline import plan as plans
 from ugclab.pipeline.contact_sheet import MOST_ROWS, Moment, columns_for, contact_sheet, moments_of
+from ugclab.pipeline.instants import frame_at as frame_at
+from ugclab.pipeline.instants import just_after
 from ugclab.pipeline.measure import Cost, measured
 from ugclab.pipeline.plan import Ingredients, SwapRequest, analysis_key, check_share, segment_key
 from ugclab.pipeline.relay import Relay
@@ -335,31 +336,10 @@ def pictures_at(path: Path, info: MediaInfo, times: Sequence[Fraction]) -> list[
     if times[-1] - times[0] > len(times) * info.gop.longest_s:
         return [frame_rgb(frame_at(path, info, time, tone_map=tone_map)) for time in times]
     last = frame_at(path, info, times[0], tone_map=tone_map)
-    part = TimeRange(start=last.time, end=_just_after(times[-1], info))
+    part = TimeRange(start=last.time, end=just_after(times[-1], info))
     pictures: list[NDArray[np.uint8]] = []
     for frame in read_frames(path, info, part, tone_map=tone_map):
         while frame.time > times[len(pictures)]:
             pictures.append(frame_rgb(last))
         last = frame
     return pictures + [frame_rgb(last)] * (len(times) - len(pictures))
-
-
-def frame_at(path: Path, info: MediaInfo, time: Fraction, *, tone_map: bool) -> Frame:
-    """The last frame whose time is not after `time`: the one a player shows. Raises MediaError if there is none."""
-    back = 2 / info.frame_rate
-    while True:  # where the rate varies, a picture may have been standing for long
-        start = max(Fraction(0), time - back)
-        part = TimeRange(start=start, end=_just_after(time, info))
-        last = None
-        for frame in read_frames(path, info, part, tone_map=tone_map):
-            last = frame
-        if last is not None:
-            return last
-        if start == 0:
-            raise MediaError(f"{path.name} shows no picture at {float(time):.2f} s")
-        back *= 8
-
-
-def _just_after(time: Fraction, info: MediaInfo) -> Fraction:
-    """The first tick after `time`: a range that ends there holds no later frame, however coarse the ticks are."""
-    return (math.floor((time + info.start) / info.time_base) + 1) * info.time_base - info.start
