@@ -161,9 +161,9 @@ def _configure(context: VideoCodecContext, target: EncodeTarget) -> None:
     context.framerate = target.frame_rate
     context.sample_aspect_ratio = target.pixel_aspect
     write_colour(context, target.colour)
-    # A bridge is not worth the threads. With several of them x264 reads memory that it has not written: now and then, in
-    # a process that has encoded other pictures before, blocks in a corner differ by up to 2 code values (26 of 1788
-    # encodes, in a heap made to be used again; none of 2900 with one thread, which takes a swap 18 % longer).
+    # A bridge is not worth the threads. With several of them x264 reads memory that it has not written: in a process
+    # that has encoded other pictures before, blocks in a corner differ by up to 2 code values now and then (26 of 1788
+    # encodes in a heap made to be used again; none of 2900 with one thread, with which a swap takes 18 % longer).
     context.thread_count = 1 if target.quantiser is not None else 0
     context.options = _options(target)
     if target.codec == "hevc":
