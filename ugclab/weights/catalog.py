@@ -76,7 +76,7 @@ INSIGHTFACE_TERMS = (
     "are at https://github.com/deepinsight/insightface, section License"
 )
 
-FOLLOWING = ("inswapper", "mesh", "wan-cli", "wan-diffusers")
+FOLLOWING = ("inswapper", "mesh", "remote", "wan-cli", "wan-diffusers")
 """Engines that follow faces by mediapipe's models."""
 
 
