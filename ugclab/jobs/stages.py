@@ -246,9 +246,9 @@ class Stages:
 
     def _swap_request(self, given: FaceTransformInput) -> SwapRequest:
         options = self._request.options
-        if given.photo is not None:
-            photo = str(self._local(given.photo))
-            options = options.model_copy(update={"face": options.face.model_copy(update={"photo": photo})})
+        # What the request itself says there is somebody's word for a place on this machine.
+        photo = "" if given.photo is None else str(self._local(given.photo))
+        options = options.model_copy(update={"face": options.face.model_copy(update={"photo": photo})})
         return SwapRequest(
             source=self._local(given.source),
             avatar=self._local(given.avatar),

@@ -78,7 +78,7 @@ class RunStatus(Frozen):
         error = None
         if job.error:
             error = f"{job.error.message}. {job.error.hint}" if job.error.hint else job.error.message
-            made = {"code": job.error.code, "hint": job.error.hint, "stage": job.error.stage}
+            made = job.error.model_dump(mode="json") | {"record_id": job.record_id}
         elif job.status is JobState.RUNNING:
             made = {"progress": job.progress.percent, "stage": job.progress.stage}
         return cls(

@@ -76,13 +76,12 @@ def found_in(document: Any) -> JobError | None:
             hint = part.get("hint")
             code = part.get("code") or ("input" if "msg" in part else "engine")
             return JobError(code=str(code), message=message, hint=hint if isinstance(hint, str) else "")
-    for part in _parts(document):
-        for name in ("error", "detail"):
-            if isinstance(part.get(name), str):
-                return JobError(
-                    code=str(part.get("code") or "engine"), message=part[name], hint=str(part.get("hint") or "")
-                )
-    return None
+    said = {
+        name: next((part[name] for part in _parts(document) if isinstance(part.get(name), str)), "")
+        for name in ("error", "detail", "code", "hint")
+    }
+    words = said["error"] or said["detail"]
+    return JobError(code=said["code"] or "engine", message=words, hint=said["hint"]) if words else None
 
 
 def _parts(document: Any, depth: int = 3) -> Iterator[dict[str, Any]]:
