@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from ugclab.errors import InputError, JobNotFound, UgclabError
 from ugclab.jobs import orders, records
-from ugclab.jobs.orders import Door, digest_of, output_of, summary_of
+from ugclab.jobs.orders import Door, digest_of, output_of
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.schema import jobs
 from ugclab.schema.contract import ASSET, Order, OrderInput, OrderOutput, OrderStatus
@@ -108,7 +108,7 @@ class Orders:
             return None
         summary: dict[str, Any] | None = None
         try:
-            summary = summary_of(self._queue.report(job.job_id, principal))
+            summary = self._queue.report(job.job_id, principal).summary()
         except (KeyError, UgclabError):  # the report has gone, or the store is away: the result is told all the same
             summary = None
         return output_of(job, self.link(job.job_id, root), summary)

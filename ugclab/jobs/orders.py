@@ -14,21 +14,9 @@ from ugclab.jobs.database import Database
 from ugclab.jobs.schema import orders
 from ugclab.schema.contract import OrderInput, OrderOutput, OrderStatus
 from ugclab.schema.job import JobView
-from ugclab.schema.report import Report
 from ugclab.schema.serverless import RunStatus
 
 Door = Literal["execute", "run", "key"]
-
-
-def summary_of(report: Report) -> dict[str, Any]:
-    """What a receiver is told of a report."""
-    return {
-        "seconds": round(report.seconds, 3),
-        "cost_usd": report.cost_usd,
-        "frames": report.media.frames,
-        "swapped_frames": report.swapped_frames,
-        "exact_frames_share": report.exact_frames_share,
-    }
 
 
 def output_of(job: JobView, url: str, summary: dict[str, Any] | None) -> OrderOutput | None:

@@ -19,7 +19,6 @@ from ugclab.jobs import events, records
 from ugclab.jobs.admission import check_minutes
 from ugclab.jobs.lane import Lane
 from ugclab.jobs.meter import Meter
-from ugclab.jobs.orders import summary_of
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.records import Claimed
 from ugclab.jobs.tasks import Said, Task
@@ -205,7 +204,7 @@ class Stages:
                 output=output,
                 warnings=warnings,
                 cost_usd=report.cost_usd,
-                summary=summary_of(report),
+                summary=report.summary(),
                 public_url=queue.links.template(key),
             )
 

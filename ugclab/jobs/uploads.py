@@ -6,20 +6,19 @@ they come through the server. Leave that is not used within a day is forgotten, 
 
 import tempfile
 from pathlib import Path
-from typing import Literal
 
 from ugclab.errors import InputError, IntakeError, JobNotFound
 from ugclab.jobs.queue import Queue
 from ugclab.jobs.schema import uploads
 from ugclab.net.urls import clean_name
 from ugclab.schema.base import Frozen
+from ugclab.schema.contract import Role
 from ugclab.schema.ids import new_ulid
 from ugclab.schema.job import Principal
 from ugclab.schema.media import Asset
 from ugclab.storage import paths
 from ugclab.storage.store import Upload
 
-Role = Literal["source", "avatar", "photo"]
 LEAVE_S = 3600
 """How long a presigned address takes bytes."""
 _ARRIVING = "application/octet-stream"

@@ -5,6 +5,7 @@
     DELETE /execute/{jobId}                            ->  OrderStatus, cancelled
     POST callbackUrl                                   <-  OrderStatus, when it changes
     GET  /health                                       ->  WorkerHealth
+    POST /v1/uploads  {role, name, size_bytes, sha256} ->  201 UploadLeave: how to bring a file, for `asset:SHA256`
 
 `OrderInput` is the same wherever it comes from: Runpod's `/run`, its serverless event, Make, Airtable, the public API.
 """
@@ -210,6 +211,34 @@ class OrderStatus(_Wire):
             output=output,
             error=error,
         )
+
+
+Role = Literal["source", "avatar", "photo"]
+
+
+class UploadWanted(Frozen):
+    """A file that somebody wants to bring."""
+
+    role: Role = Field("source", description="footage, a face to put in, or a photo of the face to replace")
+    name: str = Field("", max_length=200, description="what a person calls it")
+    size_bytes: int = Field(ge=1, le=1 << 50)
+    sha256: str = Field("", pattern="^([0-9a-f]{64})?$", description="where it is known: what is here need not be sent")
+    project: Name = "default"
+
+
+class UploadLeave(Frozen):
+    """How to bring it: `method` its bytes to `url` with `headers`; then, where `complete` is given, POST there.
+
+    The last answer has the file's `asset`. With `asset` here it has been brought before, and there is nothing to send.
+    """
+
+    asset: str = ""
+    upload_id: str = ""
+    method: Literal["PUT"] = "PUT"
+    url: str = ""
+    headers: dict[str, str] = Field({}, description="to send with it")
+    complete: str = Field("", description="address to POST to when all is there; empty: the answer to PUT is the file")
+    expires_s: int = 0
 
 
 class WorkerHealth(Frozen):

@@ -1,7 +1,7 @@
 """What was done and what it cost: a measurement a step, a report a job."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -118,6 +118,22 @@ class Report(Frozen):
     def swapped_frames(self) -> int:
         """Frames whose face was changed."""
         return sum(o.swapped_frames for o in self.outcomes)
+
+    def summary(self) -> dict[str, Any]:
+        """What whoever ordered it is told of it: numbers and names, no file's place."""
+        return {
+            "engine": self.engine.name,
+            "engine_version": self.engine.version,
+            "model_version": self.engine.model_version,
+            "plan": str(self.plan),
+            "frames": self.media.frames,
+            "swapped_frames": self.swapped_frames,
+            "exact_frames_share": self.exact_frames_share,
+            "stitch_mode": self.stitch_mode,
+            "seconds": round(self.seconds, 3),
+            "cost_usd": self.cost_usd,
+            "ugclab_version": self.ugclab_version,
+        }
 
     def to_frame(self) -> "pd.DataFrame":
         """One row a measurement, with `rtf`; times in seconds as floats."""

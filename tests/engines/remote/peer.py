@@ -25,7 +25,15 @@ from ugclab.pipeline.measure import version
 from ugclab.pipeline.plan import SwapRequest
 from ugclab.pipeline.run import run
 from ugclab.pipeline.steps import Progress
-from ugclab.schema.contract import Order, OrderInput, OrderOutput, OrderState, OrderStatus, WorkerHealth
+from ugclab.schema.contract import (
+    Order,
+    OrderInput,
+    OrderOutput,
+    OrderState,
+    OrderStatus,
+    UploadLeave,
+    WorkerHealth,
+)
 from ugclab.schema.job import JobError
 from ugclab.schema.report import Report
 from ugclab.settings import Settings
@@ -239,8 +247,10 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/v1/uploads":
             there = list((shop.folder / "assets").glob(f"{document['sha256']}.*"))
             stored = f"{document['sha256']}{Path(document['name']).suffix}"
-            upload = {"method": "PUT", "url": f"/v1/uploads/{stored}", "headers": {"X-Signed": "yes"}}
-            return self._say(201, {"asset": f"asset:{document['sha256']}", "upload": None if there else upload})
+            if there:
+                return self._say(201, UploadLeave(asset=f"asset:{document['sha256']}").model_dump(mode="json"))
+            leave = UploadLeave(upload_id=stored, url=f"http://elsewhere/{stored}", headers={"X-Signed": "yes"})
+            return self._say(201, leave.model_dump(mode="json"))
         if self.command == "PUT":
             assert self.headers["x-signed"] == "yes"
             assert hashlib.sha256(body).hexdigest() == Path(name).stem

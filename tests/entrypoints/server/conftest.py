@@ -170,7 +170,7 @@ def served(place: Place, *words: str, **given: str) -> Iterator[tuple[subprocess
     log, url = data / "server.log", f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "ugclab", "serve", "--port", str(port), *words]
     with log.open("ab") as out:
-        started = subprocess.Popen(command, env=clean | own | {"PYTHONPATH": str(ROOT)}, stdout=out, stderr=out)
+        started = subprocess.Popen(command, env=clean | {"PYTHONPATH": str(ROOT)} | own, stdout=out, stderr=out)
     try:
         for _ in range(800):
             if started.poll() is not None:

@@ -4,16 +4,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Protocol
+
+from pydantic import ValidationError
 
 from ugclab.engines.remote.faults import refusal
 from ugclab.engines.remote.line import Line
 from ugclab.engines.remote.orders import GLANCE_S
 from ugclab.errors import Cancelled, EngineError, EngineUnavailable, IntakeError
-from ugclab.storage.paths import media_type_of
+from ugclab.schema.contract import ASSET, Role, UploadLeave, UploadWanted
 from ugclab.storage.store import LONGEST_URL_S, Store, file_sha256
 
-Role = Literal["source", "avatar", "photo"]
 Progress = Callable[[int, int], None]
 
 
@@ -67,42 +68,29 @@ class ByUpload:
 
     def bring(self, role: Role, path: Path, told: Progress, cancelled: Callable[[], bool]) -> str:
         """POST /v1/uploads, then send it, unless it is there already."""
-        media_type = media_type_of(path.name)
-        asked = {
-            "name": path.name,
-            "role": role,
-            "size_bytes": path.stat().st_size,
-            "sha256": file_sha256(path),
-            "media_type": media_type,
-        }
-        answer = self.line.ask("POST", "/v1/uploads", asked)
-        wrong = EngineUnavailable(
-            f"{self.line.host} does not take files as it should", hint="is its version of ugclab as new as this one?"
-        )
-        if not isinstance(answer, dict) or not isinstance(answer.get("asset"), str):
-            raise wrong
-        upload = answer.get("upload")
-        if upload is not None:
-            if not isinstance(upload, dict) or not isinstance(upload.get("url"), str):
-                raise wrong
-            self._send(upload, path, media_type, told, cancelled)
-        asset: str = answer["asset"]
-        return asset
-
-    def _send(
-        self, upload: dict[str, Any], path: Path, media_type: str, told: Progress, cancelled: Callable[[], bool]
-    ) -> None:
-        url = self.line.absolute(upload["url"])
+        sha256 = file_sha256(path)
+        wanted = UploadWanted(role=role, name=path.name, size_bytes=path.stat().st_size, sha256=sha256)
         try:
-            named = {str(name): str(value) for name, value in (upload.get("headers") or {}).items()}
-            own = {"Content-Type": media_type} | self.line.secrets_for(url)
-            given = {name.lower() for name in named}
-            headers = named | {name: value for name, value in own.items() if name.lower() not in given}
+            leave = UploadLeave.model_validate(self.line.ask("POST", "/v1/uploads", wanted.model_dump(mode="json")))
+        except ValidationError as error:
+            raise EngineUnavailable(
+                f"{self.line.host} does not take files as it should",
+                hint="is its version of ugclab as new as this one?",
+            ) from error
+        if not leave.asset:
+            self._send(leave, path, told, cancelled)
+        return f"{ASSET}{sha256}"
+
+    def _send(self, leave: UploadLeave, path: Path, told: Progress, cancelled: Callable[[], bool]) -> None:
+        """Send it to the machine by the address we know it by, or to the store it names; that one gets no key."""
+        own = f"/v1/uploads/{leave.upload_id}"
+        url = self.line.absolute(leave.url if leave.complete else own)
+        try:
             answer = self.line.client.send_file(
-                str(upload.get("method") or "PUT"),
+                leave.method,
                 url,
                 path,
-                headers,
+                leave.headers | self.line.secrets_for(url),
                 deadline_s=self.deadline_s,
                 on_progress=told,
                 cancelled=cancelled,
@@ -111,6 +99,8 @@ class ByUpload:
             raise EngineError(f"where {self.line.host} wants the file: {error.message}", hint=error.hint) from error
         if not 200 <= answer.status < 300:
             raise refusal(answer.status, b"", self.line.host)
+        if leave.complete:
+            self.line.ask("POST", f"{own}/complete")
 
     def clear(self) -> None:
         """What it has got is that machine's to tidy."""

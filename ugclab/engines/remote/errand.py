@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from ugclab.engines.base import Elsewhere, SegmentContext
-from ugclab.engines.remote.carrying import ByStore, ByUpload, Carrier, Role
+from ugclab.engines.remote.carrying import ByStore, ByUpload, Carrier
 from ugclab.engines.remote.clip import MADE_CRF
 from ugclab.engines.remote.endpoint import Endpoint
 from ugclab.engines.remote.orders import Machine, Standing, follow, take_back
 from ugclab.engines.remote.place import line_to
 from ugclab.engines.remote.worker import Worker
 from ugclab.errors import EngineError, IntakeError, NetworkError, StoreError, UgclabError
-from ugclab.schema.contract import OrderInput, OrderOutput
+from ugclab.schema.contract import OrderInput, OrderOutput, Role
 from ugclab.schema.job import SwapOptions
 from ugclab.settings import Settings
 from ugclab.storage.opening import open_store

@@ -1,5 +1,6 @@
 """Files that are brought for jobs, `/v1/uploads`; what a job with them would cost; which engines there are."""
 
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
@@ -13,14 +14,13 @@ from ugclab.entrypoints.server.shapes import (
     Engine,
     EstimateWanted,
     File,
-    UploadLeave,
-    UploadWanted,
     file_shown,
     leave_shown,
 )
 from ugclab.entrypoints.web.estimating import Estimate, estimated
 from ugclab.entrypoints.web.receiving import received
-from ugclab.errors import LimitReached
+from ugclab.errors import InputError, LimitReached
+from ugclab.schema.contract import ASSET, UploadLeave, UploadWanted
 
 routes = APIRouter(prefix="/v1", tags=["files"])
 
@@ -36,6 +36,10 @@ _BYTES = {
 @routes.post("/uploads", status_code=201, responses=described(400, 413, 422))
 def begin(wanted: UploadWanted, key: Writing, door: At, root: Root) -> UploadLeave:
     """Ask leave to bring a file: straight to the store where it gives out addresses, to this server elsewhere."""
+    if wanted.sha256:
+        with suppress(InputError):
+            asset = door.orders.asset(f"{ASSET}{wanted.sha256}", wanted.project, key.principal)
+            return UploadLeave(asset=f"{ASSET}{asset.sha256}")
     leave = door.uploads.begin(key.principal, wanted.project, wanted.role, wanted.name, wanted.size_bytes)
     return leave_shown(leave, root)
 

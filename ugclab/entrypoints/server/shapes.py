@@ -6,9 +6,9 @@ from pydantic import Field
 
 from ugclab.engines import registry
 from ugclab.entrypoints.server.door import Door
-from ugclab.jobs.uploads import LEAVE_S, Leave, Role
+from ugclab.jobs.uploads import LEAVE_S, Leave
 from ugclab.schema.base import Frozen
-from ugclab.schema.contract import ASSET, OrderPriority
+from ugclab.schema.contract import ASSET, OrderPriority, UploadLeave
 from ugclab.schema.engine import EngineInfo
 from ugclab.schema.job import JobError, JobProgress, JobState, JobType, JobView, Name, SegmentProgress
 from ugclab.schema.media import Asset
@@ -57,26 +57,6 @@ class Jobs(Frozen):
 
     jobs: tuple[Job, ...]
     next: str = Field(description="give it as `before` for the next page; empty on the last")
-
-
-class UploadWanted(Frozen):
-    """A file that somebody wants to bring."""
-
-    role: Role = Field("source", description="footage, a face to put in, or a photo of the face to replace")
-    name: str = Field("", max_length=200, description="what a person calls it")
-    size_bytes: int = Field(ge=1, le=1 << 50)
-    project: Name = "default"
-
-
-class UploadLeave(Frozen):
-    """How to bring it: `method` its bytes to `url` with `headers`; then, where `complete` is given, POST there."""
-
-    upload_id: str
-    method: Literal["PUT"] = "PUT"
-    url: str
-    headers: dict[str, str]
-    complete: str = Field(description="address to POST to when all is there; empty where the answer to PUT is the file")
-    expires_s: int
 
 
 class File(Frozen):

@@ -96,22 +96,8 @@ class Shelf:
 
 def summary(report: Report, request: Request) -> dict[str, Any]:
     """What is told of a report beside the result."""
-    return {
-        "job_id": report.job_id,
-        "record_id": request.record_id,
-        "engine": report.engine.name,
-        "engine_version": report.engine.version,
-        "model_version": report.engine.model_version,
-        "plan": str(report.plan),
-        "frames": report.media.frames,
-        "swapped_frames": report.swapped_frames,
-        "exact_frames_share": report.exact_frames_share,
-        "stitch_mode": report.stitch_mode,
-        "seconds": round(report.seconds, 3),
-        "cost_usd": report.cost_usd,
-        "steps": [
-            {"step": m.step, "segment": m.segment, "seconds": round(m.wall_s, 3), "reused": m.reused}
-            for m in report.measurements
-        ],
-        "ugclab_version": report.ugclab_version,
-    }
+    steps = [
+        {"step": m.step, "segment": m.segment, "seconds": round(m.wall_s, 3), "reused": m.reused}
+        for m in report.measurements
+    ]
+    return report.summary() | {"job_id": report.job_id, "record_id": request.record_id, "steps": steps}
