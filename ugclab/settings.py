@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     s3_prefix: str = Field("", description="a folder of that bucket that is ours")
     s3_encryption: Literal["", "AES256", "aws:kms"] = Field("", description="server-side encryption asked for")
     s3_kms_key: str = Field("", description="the key for aws:kms; the account's own if empty")
+    s3_direct: bool = Field(
+        True, description="whether browsers and callers reach the bucket themselves; else bytes go through our servers"
+    )
     public_url: str = Field("", description="where this installation's HTTP server is reached, for links to results")
     public_prefix: str = Field("", description="a public address of the store's root, where its operator has one")
     store_root: Path | None = Field(

@@ -127,17 +127,15 @@ def longer_sample(seconds: int, plan: str) -> Footage:
 
 
 def test_the_embedded_engine_as_it_was_measured_for_another_benchmark(teller: Teller) -> None:
-    """results/swap.json was measured on an idle machine, the packaged calibration on one that may have been busy: so
-    all runs may be off by one factor, and by little beside it."""
+    """Both results/swap.json and the packaged calibration were measured on an idle machine, by other footage."""
     factors = []
     for run in json.loads((ROOT / "benchmarks/results/swap.json").read_text())["runs"]:
         if run["store"] == "cold":
             plan = {"default": FITTED if run["length_s"] > 10 else "0-5:swap,5-end:keep"}.get(run["plan"], "all")
             given = longer_sample(run["length_s"], plan)
             factors.append((teller.predict(given, *on_this_machine(given, 0)).seconds or 0) / run["wall_s"])
-    middle = sorted(factors)[len(factors) // 2]
-    assert 0.85 < middle < 1.35
-    assert factors == pytest.approx([middle] * len(factors), rel=0.15)
+    assert len(factors) >= 3
+    assert factors == pytest.approx([1.0] * len(factors), rel=0.15)
 
 
 def test_the_embedded_engine(teller: Teller) -> None:

@@ -413,3 +413,11 @@ def test_an_object_replaced_while_it_is_read_is_read_again_later(
     with pytest.raises(StoreUnavailable, match="replaced"):
         store.get_file("a", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_only_we_can_reach_gives_out_no_addresses(moto: Any) -> None:
+    store = S3Store(BUCKET, client=moto, direct=False)
+    store.put_bytes("x.mp4", b"x")
+    assert store.url("x.mp4", 60) is None
+    assert store.upload_url("y.mp4", 60, media_type="video/mp4", size_bytes=1) is None
+    assert store.read_bytes("x.mp4") == b"x"

@@ -19,4 +19,5 @@ def open_store(settings: Settings) -> Store:
         settings.s3_prefix,
         encryption=settings.s3_encryption,
         kms_key=settings.s3_kms_key,
+        direct=settings.s3_direct,
     )

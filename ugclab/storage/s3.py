@@ -37,10 +37,21 @@ class S3Store:
     """Objects of one bucket, below `prefix`. A client serves any number of threads."""
 
     def __init__(
-        self, bucket: str, prefix: str = "", client: Any = None, *, encryption: str = "", kms_key: str = ""
+        self,
+        bucket: str,
+        prefix: str = "",
+        client: Any = None,
+        *,
+        encryption: str = "",
+        kms_key: str = "",
+        direct: bool = True,
     ) -> None:
-        """Take a boto3 client, or make one from the environment. Raises StoreError."""
+        """Take a boto3 client, or make one from the environment; without `direct` it gives out no addresses.
+
+        Raises StoreError.
+        """
         self.bucket = bucket
+        self._direct = direct
         self._root = f"{checked_folder(prefix)}/" if prefix else ""
         self._client = client or connect(bucket)
         self._seen = False
@@ -197,8 +208,11 @@ class S3Store:
                 if operation == "list_objects_v2" or code_of(error) not in UNSUPPORTED:
                     raise
 
-    def url(self, key: str, expires_s: int, *, download_name: str = "") -> str:
+    def url(self, key: str, expires_s: int, *, download_name: str = "") -> str | None:
         """Presigned GET. Signed here, nothing is asked: the object need not exist."""
+        checked_expiry(expires_s)
+        if not self._direct:
+            return None
         wanted = self._where(key)
         if download_name:
             plain = "".join(c if c.isascii() and (c.isalnum() or c in "._- ") else "_" for c in download_name)
@@ -210,8 +224,11 @@ class S3Store:
             )
         return signed
 
-    def upload_url(self, key: str, expires_s: int, *, media_type: str, size_bytes: int) -> Upload:
+    def upload_url(self, key: str, expires_s: int, *, media_type: str, size_bytes: int) -> Upload | None:
         """Presigned PUT. Type and length are signed: another type or another size is refused."""
+        checked_expiry(expires_s)
+        if not self._direct:
+            return None
         wanted = {**self._where(key), "ContentType": media_type, "ContentLength": size_bytes, **self._encryption}
         with translated(self.bucket, key):
             signed = self._client.generate_presigned_url(

@@ -41,7 +41,7 @@ class Errand:
         store = open_store(settings)
         self._carrier: Carrier = (
             ByStore(store, f"{folder}/{identity}", settings.remote_timeout_s)
-            if settings.s3_bucket
+            if settings.s3_bucket and settings.s3_direct
             else ByUpload(self._line, settings.remote_timeout_s)
         )
         self._machine: Machine = (

@@ -67,7 +67,7 @@ def lacking(settings: Settings) -> Lack | None:
             reason="no other machine is set up for the engine 'remote'",
             hint="set UGCLAB_REMOTE_URL and UGCLAB_REMOTE_KEY: see docs/remote.md",
         )
-    if settings.remote_kind == "runpod" and not settings.s3_bucket:
+    if settings.remote_kind == "runpod" and not (settings.s3_bucket and settings.s3_direct):
         return Lack(reason="an endpoint of Runpod takes files by address only", hint="set UGCLAB_S3_BUCKET")
     try:
         line_to(settings)

@@ -36,7 +36,7 @@ def room_on_disk(settings: Settings, least_mb: int = LEAST_FREE_MB) -> None:
 def store_takes(performer: Performer) -> None:
     """Raise StoreError where results cannot be written, or could not be fetched by anybody."""
     settings = performer.settings
-    if not settings.s3_bucket and not settings.public_prefix:
+    if not (settings.s3_bucket and settings.s3_direct) and not settings.public_prefix:
         raise StoreError(
             "there is no store: what is made would go with this worker",
             hint="set UGCLAB_S3_BUCKET and the store's credentials, or UGCLAB_PUBLIC_PREFIX where the data folder is a"
