@@ -79,7 +79,10 @@ def engine(page: TestClient, name: str = "mesh") -> dict[str, Any]:
 def test_every_engine_is_shown_as_its_card_says(opened: Open, mirror: Path) -> None:
     page = opened()
     shown = page.get("/desk/shelf").json()
-    assert [e["name"] for e in shown["engines"]] == [e.info.name for e in catalogue()]
+    assert sorted(e["name"] for e in shown["engines"]) == sorted(e.info.name for e in catalogue())
+    ready = [e["availability"]["ready"] for e in shown["engines"]]
+    assert ready == sorted(ready, reverse=True), "what can run here comes first"
+    assert set(ready) == {True, False}
     mesh = engine(page)
     assert mesh["replaces"] == "face"
     assert mesh["licences"]["code"] == "Apache-2.0"

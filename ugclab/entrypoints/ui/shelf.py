@@ -23,8 +23,9 @@ class Shelf:
         self.pulls = Pulls(settings)
 
     def shown(self, *, may_pull: bool) -> dict[str, Any]:
-        """Everything, with what is being fetched or verified."""
+        """Everything, with what is being fetched or verified; what can run here comes first."""
         engines = [self._engine(engine) for engine in registry.catalogue()]
+        engines.sort(key=lambda engine: not engine["availability"]["ready"])
         return {
             "may_pull": may_pull,
             "offline": self.settings.offline,
