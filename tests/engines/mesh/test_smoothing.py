@@ -1,15 +1,22 @@
 """Smoothing passes motion and takes shaking away; whatever comes in comes out, in order."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ugclab.engines.mesh.smoothing import REACH, smooth
 from ugclab.engines.mesh.topology import Floats
 
+WIDTH = 300.0
 
-def landmarks(value: float) -> Floats:
-    return np.full((468, 3), value, np.float32)
+
+def landmarks(value: float, lids: float | None = None) -> Floats:
+    """A face WIDTH px wide at a height, and the height of its landmark 7, if that is another."""
+    points = np.full((468, 3), value, np.float32)
+    points[:, 0] = np.linspace(0, WIDTH, 468)
+    points[7, 1] = value if lids is None else value + lids
+    return points
 
 
 def smoothed(frames: list[int], values: list[float]) -> tuple[list[int], list[float]]:
@@ -26,7 +33,7 @@ def test_a_parabola_passes_unchanged() -> None:
 
 
 def test_noise_shrinks() -> None:
-    noise = np.random.default_rng(5).normal(0, 1, 400)
+    noise = np.random.default_rng(5).normal(0, 0.001 * WIDTH, 400)
     out = np.array(smoothed(list(range(400)), list(noise))[1])
     # A parabola over 7 frames leaves the square root of 1/3 (Savitzky and Golay, 1964).
     assert 0.5 < out[REACH:-REACH].std() / noise[REACH:-REACH].std() < 0.65
@@ -34,10 +41,17 @@ def test_noise_shrinks() -> None:
 
 def test_a_blink_survives() -> None:
     """Lids are shut for four frames or so: at the deepest frame 80 % must be left."""
-    lids = [0, 0, 0, 0, 0, 0.4, 0.9, 1, 0.9, 0.4, 0, 0, 0, 0, 0]
-    out = smoothed(list(range(len(lids))), lids)[1]
-    assert max(out) > 0.8
+    lids = 12 * np.array([0, 0, 0, 0, 0, 0.4, 0.9, 1, 0.9, 0.4, 0, 0, 0, 0, 0])
+    out = [points[7, 1] for _, points in smooth((t, landmarks(0, float(lid))) for t, lid in enumerate(lids))]
+    assert max(out) > 0.8 * 12
     assert int(np.argmax(out)) == 7
+
+
+@pytest.mark.parametrize("held", [2, 3])
+def test_motion_in_steps_is_not_smoothed(held: int) -> None:
+    """A camera of 12 or 8 frames/s in a file of 24 repeats its frames: the face must stay on each of them."""
+    values = [9.0 * (t // held) for t in range(40)]
+    assert np.abs(np.subtract(smoothed(list(range(40)), values)[1], values)).max() < 0.002 * WIDTH
 
 
 def test_nothing_reaches_over_a_gap() -> None:

