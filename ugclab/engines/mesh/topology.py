@@ -1,8 +1,8 @@
 """The face mesh itself: triangles, mirror pairs, a mean shape, and which landmarks make which feature.
 
 `topology.npz` holds the 852 triangles of MediaPipe's published tessellation (Apache-2.0) plus 46 that close eyes and
-mouth, all wound the same way, and a mean shape with its mirror pairs, averaged from the landmark model's own output
-on frontal faces.
+mouth, all wound the same way; the mirror pairs, by where 174 pictures and their mirror images have the same landmark;
+and a mean shape, averaged from the landmark model's own output on 24 people's frontal faces with closed mouths.
 """
 
 from functools import cache
