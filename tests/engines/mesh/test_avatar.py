@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from tests.engines.mesh.conftest import Models
 from tests.engines.mesh.people import Actor, wall, width
 from tests.engines.mesh.test_pose import rotation
-from ugclab.engines.mesh import avatar, pose, topology
-from ugclab.engines.mesh.avatar import HEIGHT, WIDTH, prepare
+from ugclab.engines.mesh import avatar, one_sided, pose, topology, unrolling
+from ugclab.engines.mesh.avatar import prepare
+from ugclab.engines.mesh.texture import HEIGHT, WIDTH, texture_points
 from ugclab.engines.mesh.warp import inverse_map
 from ugclab.errors import AvatarError
 from ugclab.media.images import read_image
@@ -117,7 +118,7 @@ def test_a_good_photo_becomes_a_texture_and_a_shape(models: Models, photo: Image
     assert worn.texture.max() <= 1
     assert np.isfinite(worn.texture).all()
     assert np.abs(worn.shape - topology.canonical()).max() < 0.45
-    lips, cheeks = (worn.texture[tuple(avatar.texture_points()[ring].mean(0).astype(int)[::-1])] for ring in
+    lips, cheeks = (worn.texture[tuple(texture_points()[ring].mean(0).astype(int)[::-1])] for ring in
                     ([0, 17, 61, 291], [50, 280]))  # fmt: skip
     assert cheeks.mean() > 0.2
     assert lips[0] - lips[1] > 0
@@ -128,7 +129,7 @@ def test_the_photo_s_light_is_taken_off(models: Models, photo: Image) -> None:
     across = np.linspace(1.25, 0.45, photo.shape[1], dtype=np.float32)[None, :, None]
     lit = np.clip(photo * across, 0, 255).astype(np.uint8)
     texture = prepare(lit, *models).texture
-    points = avatar.texture_points()
+    points = texture_points()
     left, right = (float(np.log(texture[int(points[i, 1]) - 6 : int(points[i, 1]) + 6, int(points[i, 0]) - 6 :
                                         int(points[i, 0]) + 6].mean())) for i in (50, 280))  # fmt: skip
     assert abs(left - right) < 0.15
@@ -158,9 +159,9 @@ def test_a_shadow_down_the_face_is_evened_out_and_told(
     hard = lit_from_one_side(photo, points)
     worn = prepare(hard, *models)
     assert any("lit from one side" in warning for warning in worn.warnings)
-    monkeypatch.setattr(avatar, "_one_sided", lambda _: 0.0)
+    monkeypatch.setattr(one_sided, "LEAN", 9.0)
     before = prepare(hard, *models)
-    assert shadow_edge(before.texture) > 0.12
+    assert shadow_edge(before.texture) > 0.06
     assert shadow_edge(worn.texture) < 0.6 * shadow_edge(before.texture)
 
 
@@ -189,3 +190,56 @@ def test_where_the_face_lies_in_the_photo_does_not_matter(models: Models, office
         shapes.append(prepare(canvas, *models).shape)
     assert np.abs(shapes[0] - shapes[1]).max() < 0.12
     assert width(shapes[0]) == pytest.approx(width(shapes[1]), rel=0.03)
+
+
+def with_hair(photo: Image, points: NDArray[np.float32], low: int, columns: slice) -> Image:
+    """Dark strands from the top of the photo down to landmark `low`, over some of the face's columns (as shares)."""
+    hairy = photo.copy()
+    left, across = float(points[:, 0].min()), float(np.ptp(points[:, 0]))
+    begin, end = round(left + across * columns.start), round(left + across * columns.stop)
+    strands = 30 + 25 * np.random.default_rng(3).random(end - begin)
+    hairy[: int(points[low, 1]), begin:end] = strands[None, :, None] * np.array([1.1, 0.9, 0.7])
+    return hairy
+
+
+def seen(known: NDArray[np.float32], ring: list[int]) -> float:
+    x, y = texture_points()[ring].mean(0).astype(int).tolist()
+    return float(known[y - 3 : y + 4, x - 3 : x + 4].mean())
+
+
+def test_hair_over_one_side_is_replaced_by_the_other(models: Models, talker: Actor) -> None:
+    """A strand over one temple and the end of its brow: the other side, mirrored, stands for it."""
+    photo, points = talker.picture, talker.points
+    worn = prepare(with_hair(photo, points, 50, slice(-0.2, 0.12)), *models)
+    free = prepare(photo, *models)
+    temple = np.s_[int(0.42 * HEIGHT) : int(0.52 * HEIGHT), int(0.08 * WIDTH) : int(0.15 * WIDTH)]
+    assert abs(float(np.log(worn.texture[temple].mean() / free.texture[temple].mean()))) < 0.2
+    assert worn.known[temple].mean() > 0.7 * free.known[temple].mean()
+
+
+def test_under_a_fringe_the_brows_are_nobody_s(models: Models, officer: Actor, photo: Image) -> None:
+    """Hair over both brows: nothing is worn there, so the footage's own stay, and it is told."""
+    points, _ = avatar._find(photo, *models)
+    worn = prepare(with_hair(photo, points, 159, slice(-0.2, 1.2)), *models)
+    assert seen(worn.known, topology.RIGHT_BROW.tolist()) < 0.3
+    assert seen(worn.known, topology.LEFT_BROW.tolist()) < 0.3
+    assert seen(worn.known, [50]) > 0.9
+    assert any("brows are covered" in warning for warning in worn.warnings)
+    free = prepare(photo, *models)
+    assert seen(free.known, topology.RIGHT_BROW.tolist()) > 0.9
+    assert not any("brows" in warning for warning in free.warnings)
+
+
+def test_a_large_photo_makes_no_grain(models: Models, photo: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four times as large and with fine noise, which looked up pixel by pixel would be grain on the skin."""
+    large = cv2.resize(photo, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC).astype(np.int16)
+    noise = np.random.default_rng(5).normal(0, 25, large.shape[:2])[..., None]
+    grainy = np.clip(large + noise, 0, 255).astype(np.uint8)
+    cheek = np.s_[int(0.5 * HEIGHT) : int(0.6 * HEIGHT), int(0.25 * WIDTH) : int(0.35 * WIDTH)]
+
+    def grain() -> float:
+        return float(cv2.Laplacian(prepare(grainy, *models).texture[cheek].mean(-1), cv2.CV_32F).std())
+
+    reduced = grain()
+    monkeypatch.setattr(unrolling, "LARGEST", 99.0)
+    assert grain() > 1.6 * reduced

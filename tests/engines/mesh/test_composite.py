@@ -8,10 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.engines.mesh.test_pose import rotation
-from ugclab.engines.mesh import avatar, pose, shape, topology
+from ugclab.engines.mesh import pose, shape, topology
 from ugclab.engines.mesh.composite import Wearer
 from ugclab.engines.mesh.sampling import codes_of, to_rgb, to_yuv, window
 from ugclab.engines.mesh.shape import Delta
+from ugclab.engines.mesh.texture import HEIGHT, WIDTH, ring_mask, texture_points
 from ugclab.engines.mesh.topology import Floats
 from ugclab.media.frames import Frame
 from ugclab.schema.media import Colour
@@ -25,10 +26,10 @@ BT709 = Colour(matrix="bt709")
 
 def texture(tone: Floats = SKIN) -> Floats:
     """A face of one tone with darker brows and lips, and some pores."""
-    face = np.tile(tone, (avatar.HEIGHT, avatar.WIDTH, 1)).astype(np.float32)
+    face = np.tile(tone, (HEIGHT, WIDTH, 1)).astype(np.float32)
     for ring in (topology.RIGHT_BROW, topology.LEFT_BROW, topology.OUTER_LIPS):
-        face *= 1 - 0.4 * avatar.ring_mask(ring, (1.1, 1.1), 0.02)[..., None]
-    pores = np.random.default_rng(2).normal(0, 0.015, (avatar.HEIGHT, avatar.WIDTH, 1)).astype(np.float32)
+        face *= 1 - 0.4 * ring_mask(ring, (1.1, 1.1), 0.02)[..., None]
+    pores = np.random.default_rng(2).normal(0, 0.015, (HEIGHT, WIDTH, 1)).astype(np.float32)
     return np.clip(face + pores, 0, 1)
 
 
@@ -244,7 +245,7 @@ def test_a_glint_on_a_bright_scene_stays_legal(bit_depth: int, full_range: bool)
     """A dark avatar with glints, as glasses have, is brightened much: 1054 was given out for a 10-bit plane."""
     dark = texture(np.array([0.25, 0.17, 0.12], np.float32))
     for landmark in (4, 50, 280):
-        x, y = (int(v) for v in avatar.texture_points()[landmark])
+        x, y = (int(v) for v in texture_points()[landmark])
         cv2.circle(dark, (x, y), 5, (1, 1, 1), -1)
     frame = scene(Colour(matrix="bt709", full_range=full_range, bit_depth=bit_depth), np.full(3, 0.9, np.float32))
     wear(frame, landmarks(), wearer=Wearer(dark, NOTHING))
@@ -346,7 +347,7 @@ def blushing() -> Floats:
     """A face with blue and red patches on its cheeks."""
     face = texture()
     for landmark, tint in ((50, (1.1, 0.8, 0.8)), (280, (0.8, 0.9, 1.3))):
-        x, y = (int(v) for v in avatar.texture_points()[landmark])
+        x, y = (int(v) for v in texture_points()[landmark])
         face[y - 15 : y + 16, x - 15 : x + 16] *= np.array(tint, np.float32)
     return np.clip(face, 0, 1)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tests.engines.mesh.conftest import Models
 from tests.engines.mesh.people import Actor
 from tests.engines.mesh.test_composite import CANONICAL, NOTHING, copy, landmarks, scene, texture, wear
-from ugclab.engines.mesh import avatar, bare, eyewear, glasses, pose, spectacles
+from ugclab.engines.mesh import bare, eyewear, glasses, pose, spectacles, unrolling
 from ugclab.engines.mesh.avatar import Avatar, prepare
 from ugclab.engines.mesh.composite import Wearer
 from ugclab.engines.mesh.sampling import Still
@@ -40,7 +40,7 @@ def glasses_on(shape: tuple[int, ...], points: Floats, thickness: int) -> Mask:
 @pytest.fixture(scope="module")
 def plain(models: Models, talker: Actor) -> Floats:
     """The texture of somebody without glasses."""
-    return avatar._unroll(talker.picture, talker.points)[0]
+    return unrolling.unroll(talker.picture, talker.points)
 
 
 @pytest.mark.parametrize("thickness", [2, 4, 8])

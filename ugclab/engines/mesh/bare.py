@@ -11,10 +11,10 @@ from ugclab.engines.mesh import eyewear, topology
 from ugclab.engines.mesh.texture import LUMA, fill, oval_mask, ring_mask, texture_points
 from ugclab.engines.mesh.topology import Floats
 
-MARGIN = 4.0
+MARGIN = 6.0
 """Px (of the texture) taken away around a line: its shadow and its gleam."""
-FAR_FROM_SKIN = 0.7
-"""Difference in log-luma that no skin beside a rim has: where a frame is thick, or gleams."""
+DARK, BRIGHT = 0.7, 0.35
+"""Differences in log-luma that no skin beside a rim has: where a frame is thick, or gleams."""
 NEAR = 22
 """Px from a line within which that is looked for."""
 BRIDGE = (15, 11)
@@ -48,7 +48,7 @@ def _thick(luma: Floats, lines: Floats) -> Floats:
         (topology.LEFT_BROW, (1.0, 1.0)),
     ):
         near &= ring_mask(ring, grow, 0.0) < 0.5
-    odd = ((np.abs(light - skin) > FAR_FROM_SKIN) & near).astype(np.uint8)
+    odd = (((light < skin - DARK) | (light > skin + BRIGHT)) & near).astype(np.uint8)
     _, parts = cv2.connectedComponents(odd)
     touched = np.unique(parts[(lines > 0) & (odd > 0)])
     thick = np.isin(parts, touched[touched > 0]).astype(np.float32)

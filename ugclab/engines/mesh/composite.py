@@ -4,14 +4,13 @@ Everything that varies slowly (where the texture looks, masks, light) lives on a
 only the final look-up and blend touch pixels, and only inside the face's rectangle of the YUV planes.
 """
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from ugclab.engines.mesh import texture as worn
 from ugclab.engines.mesh import topology
 from ugclab.engines.mesh.light import GRID, SceneLight, grid_affine
+from ugclab.engines.mesh.masks import BARE_EYES, EYES, masks
 from ugclab.engines.mesh.material import Material
 from ugclab.engines.mesh.pose import FLATTENED, Pose
 from ugclab.engines.mesh.sampling import Picture, Plane
@@ -24,12 +23,6 @@ SHOULDER = 0.35
 """Slope above the footage's own highlights: a brighter avatar would clip."""
 TOE = 0.6
 """Slope below the footage's darkest skin."""
-EYES = (0.60, 0.32, 0.0)
-"""Half axes of what stays of the wearer's own eyes, and how far its middle lies below theirs, in widths of an eye: more
-costs likeness."""
-BARE_EYES = (0.90, 0.48, 0.08)
-"""The same under an avatar whose glasses were taken off: what was behind them is guessed. More of it below the eye
-makes blinks read right and costs likeness where the wearer is unlike the avatar."""
 FADE_YAW = (40.0 * FLATTENED, 60.0 * FLATTENED)
 FADE_PITCH = (35.0, 50.0)
 """Degrees between which a turned face fades from the swap to the source: beyond, a photo's other side would be seen."""
@@ -39,57 +32,20 @@ FEATHER, LIPS_REACH = 0.13, 0.2
 its landmarks, in widths of a mouth."""
 
 
-@dataclass(frozen=True, slots=True)
-class Masks:
-    """Weights over the texture, (HEIGHT, WIDTH) each."""
-
-    face: Floats
-    own: Floats
-    """Where the wearer's own eyes and mouth stay."""
-    light: Floats
-    """Where skin tells of the light: not on eyes, brows, lips."""
-    forehead: Floats
-    """Where the wearer's hair may hang into the face."""
-
-
-def masks(eyes: tuple[float, float, float]) -> Masks:
-    """The masks every face shares: they lie in the texture, so they follow lids, lips and perspective.
-
-    `eyes` is one of EYES and BARE_EYES.
-    """
-    points = worn.texture_points()
-    own = np.zeros((worn.HEIGHT, worn.WIDTH), np.float32)
-    for ring in (topology.RIGHT_EYE, topology.LEFT_EYE):
-        corners = points[ring]
-        width = float(np.ptp(corners[:, 0]))
-        tilt = points[ring[8]] - points[ring[0]]
-        angle = float(np.arctan2(tilt[1], tilt[0]))
-        angle -= np.pi * round(angle / np.pi)
-        across, down, lower = (share * width for share in eyes)
-        middle = corners.mean(0) + np.array([0, lower], np.float32)
-        own = np.maximum(own, worn.ellipse_mask(middle, (across, down), angle, 0.02))
-    own = np.maximum(own, worn.ring_mask(topology.OUTER_LIPS, (1.06, 1.10), 0.02))
-    features = np.zeros_like(own)
-    for ring, grow in (
-        (topology.RIGHT_EYE, (1.35, 2.6)),
-        (topology.LEFT_EYE, (1.35, 2.6)),
-        (topology.RIGHT_BROW, (1.1, 1.6)),
-        (topology.LEFT_BROW, (1.1, 1.6)),
-        (topology.OUTER_LIPS, (1.15, 1.35)),
-    ):
-        features = np.maximum(features, worn.ring_mask(ring, grow, 0.02))
-    light = worn.oval_mask(0.86, 0.9, 0.94, 0.02) * (1 - features)
-    return Masks(worn.oval_mask(0.80, 0.91, 0.94, 0.05), own, light, worn.above(worn.UPPER_BROWS, 10))
-
-
 class Wearer:
     """One face of one clip wearing one avatar; keeps the running light between frames."""
 
     def __init__(
-        self, texture: Floats, delta: Delta, spectacles: Spectacles | None = None, *, bare: bool = False
+        self,
+        texture: Floats,
+        delta: Delta,
+        spectacles: Spectacles | None = None,
+        *,
+        known: Floats | None = None,
+        bare: bool = False,
     ) -> None:
-        """`texture` and `bare` are Avatar's, `delta` the difference to the clip's face, `spectacles` what stays on
-        it."""
+        """`texture`, `known` (None: all of it) and `bare` are Avatar's, `delta` the difference to the clip's face,
+        `spectacles` what stays on it."""
         self._delta = delta
         self._spectacles = spectacles
         self._material = Material(texture)
@@ -98,12 +54,13 @@ class Wearer:
         self._memory = np.empty((8, 0), np.float32)
         eyes = BARE_EYES if bare else EYES
         shared = masks(eyes)
+        face = shared.face if known is None else shared.face * known
         # How far beyond its landmarks the wearer's own share of a feature goes to the left, up, right and down, in its
         # width; a closed eye's landmarks have no height.
         across, up, down = eyes[0] - 0.5 + FEATHER, eyes[1] - eyes[2] + FEATHER, eyes[1] + eyes[2] + FEATHER
         eye, lips = (np.array([-x, -y0, x, y1], np.float32) for x, y0, y1 in ((across, up, down), (LIPS_REACH,) * 3))
         self._own = ((topology.RIGHT_EYE, eye), (topology.LEFT_EYE, eye), (topology.OUTER_LIPS, lips))
-        self._masks = cv2.merge([shared.face, shared.own, shared.light, shared.forehead])
+        self._masks = cv2.merge([face, shared.own, shared.light, shared.forehead])
 
     def wear(self, picture: Picture, points: Floats, pose: Pose, strength: float = 1.0) -> bool:
         """Change `picture` in place. False (and untouched) where the face is turned too far, or out of the picture."""

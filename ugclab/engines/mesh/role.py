@@ -98,7 +98,8 @@ class Role:
 def wearer(avatar: Avatar, part: Part) -> Wearer:
     """The avatar's mesh, for one person's face."""
     worn = None if part.eyewear is None else Spectacles(part.eyewear, part.rest)
-    return Wearer(avatar.texture, shape.identity_delta(avatar.shape, part.rest), worn, bare=avatar.bare)
+    delta = shape.identity_delta(avatar.shape, part.rest)
+    return Wearer(avatar.texture, delta, worn, known=avatar.known, bare=avatar.bare)
 
 
 def perform(roles: Sequence[Role], segment: SegmentContext, frames: Iterable[Frame]) -> Iterator[Frame]:

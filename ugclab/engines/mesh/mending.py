@@ -1,0 +1,39 @@
+"""What a photo did not show of a face, or is not to be seen of it, made from what it showed."""
+
+import cv2
+import numpy as np
+
+from ugclab.engines.mesh import topology
+from ugclab.engines.mesh.texture import LUMA, blur, fill, oval_mask, ring_mask
+from ugclab.engines.mesh.topology import Floats
+
+LASHES = 0.45
+"""Difference in log-luma from the skin around, from which on something beside an eye belongs to the eye."""
+
+
+def mirrored(texture: Floats, known: Floats) -> tuple[Floats, Floats]:
+    """Where a texture is not `known` (HEIGHT, WIDTH, 0-1) take its other half: both with what is known then."""
+    taken = (1 - known) * known[:, ::-1]
+    whole: Floats = known + taken
+    share = (taken / np.maximum(whole, 1e-3)).astype(np.float32)
+    both: Floats = texture + (texture[:, ::-1] - texture) * share[..., None]
+    return both, whole
+
+
+def without_lashes(texture: Floats, own: Floats) -> Floats:
+    """Take away what an avatar's eyes leave around the wearer's, which stay (`own`, HEIGHT x WIDTH): ends of lashes,
+    dark sockets, the outlines of a drawing's larger eyes."""
+    plain, zone = np.ones_like(own), np.zeros_like(own)
+    for eye, brow in ((topology.RIGHT_EYE, topology.RIGHT_BROW), (topology.LEFT_EYE, topology.LEFT_BROW)):
+        plain *= (1 - ring_mask(eye, (1.35, 2.4), 0.01)) * (1 - ring_mask(brow, (1.1, 1.5), 0.01))
+        zone = np.maximum(zone, ring_mask(eye, (1.9, 3.4), 0.0) * (ring_mask(brow, (1.1, 1.5), 0.0) < 0.5))
+    light = np.log(np.maximum(cv2.GaussianBlur(texture @ LUMA, (0, 0), 0.8), 0.03))
+    skin = blur(light * plain, 18) / np.maximum(blur(plain, 18), 1e-3)
+    odd = ((np.abs(light - skin) > LASHES) & (zone > 0.5)).astype(np.float32)
+    soft = cv2.GaussianBlur(cv2.dilate(odd, np.ones((5, 5))), (0, 0), 1.5)
+    return fill(texture, 1 - soft * zone, (2, 4, 8, 16))
+
+
+def fill_outside(texture: Floats, known: Floats) -> Floats:
+    """Replace hair, collar and background by skin carried outwards from the face."""
+    return fill(texture, oval_mask(0.86, 0.86, 0.9, 0.03) * known, (5, 12, 28, 70))
