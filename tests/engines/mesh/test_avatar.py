@@ -243,3 +243,17 @@ def test_a_large_photo_makes_no_grain(models: Models, photo: Image, monkeypatch:
     reduced = grain()
     monkeypatch.setattr(unrolling, "LARGEST", 99.0)
     assert grain() > 1.6 * reduced
+
+
+def test_what_lies_on_one_cheek_is_not_worn(models: Models, photo: Image) -> None:
+    """A finger at the cheek, redder and darker than it: the other cheek stands for both."""
+    points, _ = avatar._find(photo, *models)
+    touched = photo.copy()
+    x, y = points[205, :2].astype(int).tolist()
+    radius = round(0.07 * width(points))
+    mask = cv2.circle(np.zeros(photo.shape[:2], np.float32), (x, y), radius, 1.0, -1)
+    mask = cv2.GaussianBlur(mask, (0, 0), 2)[..., None]
+    touched = np.rint(photo * (1 - mask * np.float32([0.2, 0.45, 0.5]))).astype(np.uint8)
+    cheek = tuple(slice(int(v) - 6, int(v) + 7) for v in texture_points()[205, ::-1])
+    free, worn = (prepare(picture, *models).texture[cheek].mean((0, 1)) for picture in (photo, touched))
+    assert np.abs(np.log(worn / free)).max() < 0.2

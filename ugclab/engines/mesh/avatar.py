@@ -72,14 +72,15 @@ def prepare(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker
         raw = without_glasses(raw)
         warnings.append("the avatar wears glasses: they are taken off; a photo without them looks better")
     looks = skin.fit(raw)
-    known = skin.face(looks)
+    known, trusted = skin.face(looks), skin.like_skin(looks)
     if abs(looks.lean) > one_sided.LEAN:
         raw, known = one_sided.brighter_half(raw, known, looks.lean)
+        trusted = np.ones_like(known)
         warnings.append(
             "the avatar is lit from one side: its brighter half is mirrored; an evenly lit photo looks better"
         )
     even = even_light(raw, known)
-    texture, known = mirrored(even, known)
+    texture, known = mirrored(even, known, trusted)
     if skin.brows_hidden(known) > HIDDEN:
         warnings.append("the avatar's brows are covered: the footage's own stay; a photo that shows them looks better")
     own = masks(BARE_EYES if bare else EYES).own

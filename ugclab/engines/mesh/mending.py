@@ -11,11 +11,13 @@ LASHES = 0.45
 """Difference in log-luma from the skin around, from which on something beside an eye belongs to the eye."""
 
 
-def mirrored(texture: Floats, known: Floats) -> tuple[Floats, Floats]:
-    """Where a texture is not `known` (HEIGHT, WIDTH, 0-1) take its other half: both with what is known then."""
-    taken = (1 - known) * known[:, ::-1]
-    whole: Floats = known + taken
-    share = (taken / np.maximum(whole, 1e-3)).astype(np.float32)
+def mirrored(texture: Floats, known: Floats, trusted: Floats) -> tuple[Floats, Floats]:
+    """Where a texture is not `known` or not `trusted` (HEIGHT, WIDTH, 0-1) take its other half, if that is: the whole,
+    and where it is known then."""
+    good = known * trusted
+    taken = (1 - good) * good[:, ::-1]
+    share = (taken / np.maximum(good + taken, 1e-3)).astype(np.float32)
+    whole: Floats = np.maximum(good + taken, known)
     both: Floats = texture + (texture[:, ::-1] - texture) * share[..., None]
     return both, whole
 

@@ -17,6 +17,7 @@ from ugclab.engines.mesh.texture import (
     UPPER_BROWS,
     WIDTH,
     above,
+    blur,
     oval_mask,
     ring_mask,
     texture_points,
@@ -25,8 +26,13 @@ from ugclab.engines.mesh.topology import Floats
 
 FAR = 4.0
 """Standard deviations from which on a pixel is not skin."""
+NEAR = 3.0
+"""Standard deviations within which a pixel is skin for sure."""
 SPREAD = ((0.10, 0.20), (0.04, 0.09), (0.05, 0.10))
 """Least and most a standard deviation is taken for: of log G, log R/G, log B/G."""
+WORSE = (1.0, 2.5)
+"""By how many standard deviations one half of a face may be further from skin than the other before it is replaced, in
+part and wholly."""
 ROUNDS = 3
 BROW_BAND = 16
 """Px above a brow in which is looked for what hangs over it; a brow is about 20 px high."""
@@ -71,7 +77,7 @@ def fit(texture: Floats) -> Skin:
             if index == 0:
                 light = basis @ weights
         apart = np.sqrt(square)
-        sure = (sure | face) & (apart < FAR)
+        sure = (sure | face) & (apart < NEAR)
     inner = oval_mask(0.8, 0.8, 0.85, 0.0)[:, WIDTH // 2 :]
     half = (light - light[:, ::-1])[:, WIDTH // 2 :]
     return Skin(apart, float((half * inner).sum() / inner.sum()))
@@ -89,6 +95,15 @@ def face(skin: Skin) -> Floats:
     over = cv2.dilate(over, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (MARGIN, MARGIN)))
     free: Floats = 1 - cv2.GaussianBlur(over * (1 - _core()), (0, 0), MARGIN / 2)
     return free
+
+
+def like_skin(skin: Skin) -> Floats:
+    """(HEIGHT, WIDTH) 1, and less where the other half of a face is more like skin than this one: a hand at a cheek, a
+    reflection, what `face` could not tell from it."""
+    broad = blur(skin.apart, 6)
+    worse = np.clip((broad - broad[:, ::-1] - WORSE[0]) / (WORSE[1] - WORSE[0]), 0, 1)
+    like: Floats = 1 - cv2.GaussianBlur(worse * (1 - np.maximum(_core(), _features())), (0, 0), 4)
+    return like
 
 
 def brows_hidden(known: Floats) -> float:
