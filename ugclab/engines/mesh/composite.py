@@ -48,12 +48,12 @@ class Wearer:
         `spectacles` what stays on it."""
         self._delta = delta
         self._spectacles = spectacles
-        self._material = Material(texture)
         self._light = SceneLight()
         self._points = worn.texture_points()
         self._memory = np.empty((8, 0), np.float32)
         eyes = BARE_EYES if bare else EYES
         shared = masks(eyes)
+        self._material = Material(texture, shared.light)
         face = shared.face if known is None else shared.face * known
         # How far beyond its landmarks the wearer's own share of a feature goes to the left, up, right and down, in its
         # width; a closed eye's landmarks have no height.

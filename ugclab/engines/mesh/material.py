@@ -13,6 +13,8 @@ BANDS = (1.6, 5.0, 14.0)
 """Standard deviations in texture px that part pores and lashes, wrinkles, folds, and form."""
 CRISPNESS_LIMITS = ((0.3, 1.1), (0.45, 1.1), (0.6, 1.1))
 """Least and most of the avatar's pores, wrinkles and folds that are worn."""
+CRACKS, DEEPEST = 2, 1.5
+"""The bands in which lines are bounded on skin, finest first, and at how many standard deviations."""
 TINT = 0.5
 """Share of the avatar's local tints that is worn: redness doubles under a warm light."""
 
@@ -20,11 +22,13 @@ TINT = 0.5
 class Material:
     """A texture ready to be looked up."""
 
-    def __init__(self, texture: Floats) -> None:
-        """`texture` (height, width, 3) is RGB in [0, 1]."""
+    def __init__(self, texture: Floats, skin: Floats) -> None:
+        """`texture` (height, width, 3) is RGB in [0, 1], `skin` (height, width) says where it is skin, 0-1."""
         self._rgb = texture
+        self._skin = skin
         self._codes: Codes | None = None
-        self._bands: list[Floats] = []
+        self._details: list[Floats] = []
+        self._worn: list[Floats] = []
         self._crispness: Floats | None = None
         self._count = 0
         self.luma = np.empty(0, np.float32)
@@ -43,7 +47,9 @@ class Material:
         self._codes = conversion
         luma = np.ascontiguousarray(yuv[..., 0])
         layers = [luma, *(blur(luma, sigma) for sigma in BANDS)]
-        self._bands = [layers[i] - layers[i + 1] for i in range(len(BANDS))] + [layers[-1]]
+        details = [layers[i] - layers[i + 1] for i in range(len(BANDS))]
+        self._details = details
+        self._worn = [*(self._without_cracks(detail) for detail in details[:CRACKS]), *details[CRACKS:], layers[-1]]
         self.luma = luma
         self.soft = blur(yuv, 3.0)
         tints = []
@@ -52,6 +58,14 @@ class Material:
             broad = blur(chroma, 14.0)
             tints.append(cv2.addWeighted(broad, 1 - TINT, blur(chroma, 1.0), TINT, 0))
         self.tint = cv2.merge([*tints, self.soft[..., 0]])
+
+    def _without_cracks(self, detail: Floats) -> Floats:
+        """A crease far deeper than the rest of the skin stays a hard line however soft the footage: bound it."""
+        rms = float(np.sqrt((detail * detail * self._skin).sum() / max(float(self._skin.sum()), 1e-3)))
+        deepest = np.float32(max(DEEPEST * rms, 1e-3))
+        bounded = deepest * np.tanh(detail / deepest)
+        even: Floats = detail + (bounded - detail) * self._skin
+        return even
 
     def match(self, picture: Picture, to_grid: Floats, looks: Floats, weight: Floats, gain: Floats) -> None:
         """Bring the texture's fine detail to the footage's, by their energies on skin; now and then, running.
@@ -75,7 +89,7 @@ class Material:
         ratios = []
         layers = [target, *(blur(target, max(sigma / span, 0.4)) for sigma in BANDS)]
         for i, limits in enumerate(CRISPNESS_LIMITS):
-            band, mine = layers[i] - layers[i + 1], self._bands[i]
+            band, mine = layers[i] - layers[i + 1], self._details[i]
             ours = cv2.remap(mine, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) * lit
             ratio = np.sqrt(
                 float((band * band * skin).sum() / total) / max(float((ours * ours * skin).sum() / total), 1e-3)
@@ -86,6 +100,6 @@ class Material:
         new = crispness if old is None else old + np.float32(0.3) * (crispness - old)
         if old is None or np.abs(new - old).max() > 0.01:
             self._crispness = new
-            self.luma = self._bands[-1].copy()
-            for share, detail in zip(new, self._bands, strict=False):
+            self.luma = self._worn[-1].copy()
+            for share, detail in zip(new, self._worn, strict=False):
                 self.luma += share * detail
