@@ -57,6 +57,15 @@ def test_drawn_glasses_are_found(plain: Floats, thickness: int, tone: float) -> 
         assert not cover[y - 5 : y + 6, x - 12 : x + 13].any(), "nor the eyes"
 
 
+@pytest.mark.parametrize(("thickness", "tone"), [(1, 0.8), (2, 1.15), (4, 0.5)])
+def test_rims_are_clearer_than_a_bare_face(plain: Floats, thickness: int, tone: float) -> None:
+    points, worn = texture_points(), plain.copy()
+    worn[glasses_on(worn.shape, points, thickness)] *= tone
+    bare_face, rims = (eyewear.clearness(part @ LUMA, points) for part in (plain, worn))
+    assert bare_face < 0.2
+    assert rims > 0.45
+
+
 @pytest.mark.parametrize("thickness", [3, 8])
 def test_an_avatar_s_glasses_are_taken_off(plain: Floats, thickness: int) -> None:
     points, worn = texture_points(), plain.copy()
@@ -116,9 +125,11 @@ def test_glasses_of_the_footage_are_found_at_any_turn() -> None:
     for number in range(8):
         points = landmarks(320 + 4 * number, 240, 260, turn=(4 * number - 16, number - 4, 3 * number - 10))
         views.add(3, wearer_of(drawn, points), points)
-    assert views.find([1], CANONICAL) is None, "nobody looked at that one"
-    cover = views.find([1, 3], CANONICAL)
-    assert cover is not None
+    assert views.look([1], CANONICAL) is None, "nobody looked at that one"
+    look = views.look([1, 3], CANONICAL)
+    assert look is not None
+    assert look.rims() > 0.8
+    cover = look.cover()
     points = landmarks(300, 250, 240, turn=(18, 6, -9))
     alpha = np.ones((380, 400), np.float32)
     Spectacles(cover, CANONICAL).spare(alpha, pose.fit(points, CANONICAL), (100, 60))

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ugclab.engines.mesh import eyewear, glasses
+from ugclab.engines.mesh import eyewear, glasses, topology
 from ugclab.engines.mesh.landmarks import Region
 from ugclab.engines.mesh.pose import Pose, fit
-from ugclab.engines.mesh.sampling import Picture, window
+from ugclab.engines.mesh.sampling import Picture, luma_window
 from ugclab.engines.mesh.topology import Floats
 
 SIZE = (352, 240)
@@ -61,36 +61,70 @@ class Spectacles:
         part[...] = cv2.multiply(part, cv2.bitwise_not(kept), scale=1 / 255, dtype=cv2.CV_32F)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A person's face in the plane of the glasses he may wear, as many frames show it."""
+
+    light: Floats
+    """(height, width) of the plane's picture: luma, 0-1."""
+    points: Floats
+    """(468, 2) its landmarks."""
+
+    def rims(self) -> float:
+        """How clear rims are in it, 0-1 (eyewear.clearness)."""
+        return eyewear.clearness(self.light, self.points)
+
+    def cover(self) -> NDArray[np.uint8]:
+        """Spectacles.cover of somebody who wears some."""
+        cover = eyewear.cover(eyewear.find(self.light, self.points), MARGIN)
+        return np.rint(cover * 255).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    turned: float
+    """Degrees sideways."""
+    luma: NDArray[np.uint8]
+    affine: Floats
+    """(2, 3) from the picture to `luma`."""
+    points: Floats
+
+
 class Views:
-    """Some looks at each person who may wear glasses."""
+    """Some views of each person, as frontal as there were."""
 
     def __init__(self) -> None:
-        self._views: dict[int, list[tuple[NDArray[np.uint8], Floats, Floats]]] = {}
+        self._views: dict[int, list[_View]] = {}
 
     def add(self, track: int, picture: Picture, points: Floats) -> None:
-        """Note how a face with landmarks `points` (468, 3) looks; further ones than VIEWS are left out."""
+        """Note how a face with landmarks `points` (468, 3) looks, unless VIEWS were more frontal."""
         views = self._views.setdefault(track, [])
-        if len(views) < VIEWS:
-            affine = Region.of_landmarks(points).to_window(VIEW_PX)
-            affine[:, 2] -= (0, BAND.start)
-            luma = window(picture, affine, (VIEW_PX, BAND.stop - BAND.start))[..., 0]
-            views.append((np.clip(luma, 0, 255).astype(np.uint8), affine, points.copy()))
+        turned = abs(fit(points, topology.canonical()).yaw)
+        if turned >= glasses.MAX_YAW or (len(views) == VIEWS and turned >= views[-1].turned):
+            return
+        affine = Region.of_landmarks(points).to_window(VIEW_PX)
+        affine[:, 2] -= (0, BAND.start)
+        luma = luma_window(picture, affine, (VIEW_PX, BAND.stop - BAND.start))
+        views.append(_View(turned, np.clip(luma, 0, 255).astype(np.uint8), affine, points.copy()))
+        views.sort(key=lambda view: view.turned)
+        del views[VIEWS:]
 
-    def find(self, tracks: list[int], rest: Floats) -> NDArray[np.uint8] | None:
-        """Spectacles.cover of a person with a face `rest` (468, 3) at rest; None where too little was seen."""
-        seen = []
-        for luma, affine, points in (view for track in tracks for view in self._views.get(track, [])):
-            pose = fit(points, rest)
-            if abs(pose.yaw) < glasses.MAX_YAW:
-                linear = affine[:, :2] @ to_picture(pose, rest)
-                linear[:, 2] += affine[:, 2]
-                flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-                seen.append(cv2.warpAffine(luma, linear, SIZE, flags=flags, borderMode=cv2.BORDER_REPLICATE))
-        if len(seen) < LEAST_VIEWS:
+    def look(self, tracks: list[int], rest: Floats) -> Look | None:
+        """See a person with a face `rest` (468, 3) at rest; None where too little was seen.
+
+        The more frontal half of the views: a plane is no pair of glasses, the further turned the less.
+        """
+        views = sorted((view for track in tracks for view in self._views.get(track, [])), key=lambda view: view.turned)
+        if len(views) < LEAST_VIEWS:
             return None
+        seen = []
+        for view in views[: max(len(views) // 2, LEAST_VIEWS)]:
+            linear = view.affine[:, :2] @ to_picture(fit(view.points, rest), rest)
+            linear[:, 2] += view.affine[:, 2]
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            seen.append(cv2.warpAffine(view.luma, linear, SIZE, flags=flags, borderMode=cv2.BORDER_REPLICATE))
         still = np.median(np.stack(seen), axis=0).astype(np.float32) / 255
-        cover = eyewear.cover(eyewear.find(still, _from_front(rest)), MARGIN)
-        return np.rint(cover * 255).astype(np.uint8)
+        return Look(still, _from_front(rest))
 
 
 def to_picture(pose: Pose, rest: Floats) -> Floats:
