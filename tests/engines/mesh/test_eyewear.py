@@ -14,7 +14,7 @@ from ugclab.engines.mesh import avatar, bare, eyewear, glasses, pose, spectacles
 from ugclab.engines.mesh.avatar import Avatar, prepare
 from ugclab.engines.mesh.composite import Wearer
 from ugclab.engines.mesh.sampling import Still
-from ugclab.engines.mesh.spectacles import SIZE, Spectacles, Views, to_picture
+from ugclab.engines.mesh.spectacles import SIZE, Look, Spectacles, Views, to_picture
 from ugclab.engines.mesh.texture import LUMA, texture_points
 from ugclab.engines.mesh.topology import LEFT_EYE, RIGHT_EYE, Floats
 from ugclab.media.images import read_image
@@ -128,7 +128,7 @@ def test_glasses_of_the_footage_are_found_at_any_turn() -> None:
     assert views.look([1], CANONICAL) is None, "nobody looked at that one"
     look = views.look([1, 3], CANONICAL)
     assert look is not None
-    assert look.rims() > 0.8
+    assert look.clear
     cover = look.cover()
     points = landmarks(300, 250, 240, turn=(18, 6, -9))
     alpha = np.ones((380, 400), np.float32)
@@ -137,6 +137,23 @@ def test_glasses_of_the_footage_are_found_at_any_turn() -> None:
     truth = (wearer_of(drawn, points).y < 90)[60:440, 100:500]
     assert over[truth].mean() > 0.8
     assert over.sum() < 4 * truth.sum()
+
+
+@pytest.mark.parametrize(("tone", "whole"), [(40, False), (147, True)])
+def test_what_is_inside_faint_rims_stays_too(tone: int, whole: bool) -> None:
+    points = spectacles._from_front(CANONICAL)
+    drawn = glasses_on((SIZE[1], SIZE[0]), points, 2)
+    light = np.where(drawn, tone, 150).astype(np.float32) / 255
+    look = Look(light, points, eyewear.clearness(light, points))
+    assert look.clear != whole
+    cover = look.cover() > 127
+    assert cover[drawn].mean() > 0.8
+    for eye in (RIGHT_EYE, LEFT_EYE):
+        x, y = np.rint(points[eye].mean(0)).astype(int)
+        inside = cover[y - 12 : y + 25, x - 25 : x + 26]
+        assert inside.all() if whole else inside.mean() < 0.3
+    nose = np.rint(points[4]).astype(int)
+    assert not cover[nose[1] - 5 :, nose[0] - 20 : nose[0] + 21].any(), "the rest is the avatar's"
 
 
 @pytest.mark.parametrize("bit_depth", [8, 10])

@@ -11,6 +11,7 @@ from tests.engines.mesh.people import Actor, find, wall
 from tests.engines.mesh.test_records import face
 from ugclab.engines.mesh import findings, glasses, shape
 from ugclab.engines.mesh.avatar import prepare
+from ugclab.engines.mesh.findings import Eyewear
 from ugclab.engines.mesh.records import Recorder, Records
 from ugclab.engines.mesh.sampling import Still
 from ugclab.engines.mesh.spectacles import Views
@@ -18,7 +19,6 @@ from ugclab.engines.mesh.topology import LEFT_EYE, RIGHT_EYE
 from ugclab.media.images import read_image
 from ugclab.media.probe import probe
 from ugclab.sample import AVATAR, CLIP
-from ugclab.schema.job import EyewearMode
 
 
 @pytest.mark.parametrize(("size", "roll"), [(90.0, 0.0), (180.0, 0.35), (260.0, -0.2)])
@@ -64,8 +64,8 @@ def test_rims_are_told_without_a_bridge(models: Models, talker: Actor) -> None:
     without, rims = bare.look([1], rest), worn.look([1], rest)
     assert without is not None
     assert rims is not None
-    assert not glasses.worn(seen, without.rims())
-    assert glasses.worn(seen, rims.rims())
+    assert not glasses.worn(seen, without.rims)
+    assert glasses.worn(seen, rims.rims)
 
 
 def test_a_clip_is_judged_by_many_views() -> None:
@@ -94,14 +94,20 @@ def test_the_analysis_s_own_views(tmp_path: Path, line: float, rims: float, worn
 
 
 @pytest.mark.parametrize(
-    ("fate", "says"), [(EyewearMode.KEEP, "they stay"), (EyewearMode.COVER, "stumps of the arms"), (None, None)]
+    ("worn", "says"),
+    [
+        (Eyewear.KEPT, "face behind them"),
+        (Eyewear.KEPT_WHOLE, "what is inside them"),
+        (Eyewear.COVERED, "stumps of the arms"),
+        (None, None),
+    ],
 )
-def test_the_analysis_says_what_will_be_seen(tmp_path: Path, fate: EyewearMode | None, says: str | None) -> None:
+def test_the_analysis_says_what_will_be_seen(tmp_path: Path, worn: Eyewear | None, says: str | None) -> None:
     with Recorder(tmp_path) as recorder:
         recorder.begin_range()
         for frame in range(40):
             recorder.begin_frame(frame)
             recorder.add(0, face(300))
-    told = [w for w in findings.warnings([], [[0]], Records(tmp_path), probe(CLIP), [fate]) if "glasses" in w]
+    told = [w for w in findings.warnings([], [[0]], Records(tmp_path), probe(CLIP), [worn]) if "glasses" in w]
     assert [says in warning for warning in told if says] == ([True] if says else [])
     assert len(told) == (says is not None)

@@ -7,6 +7,7 @@ lies (dynamic programming). It finds a line wherever it is asked to: ask only wh
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ugclab.engines.mesh import topology
 from ugclab.engines.mesh.topology import Floats, Ints
@@ -40,6 +41,9 @@ STRAY = 0.2
 """What it costs to be as far from the middling rim as it goes."""
 STEEP, BEND = 3, 0.04
 """Steps a line may take between neighbours, and the price of each."""
+RIM = 3
+"""Px round unclear lenses that are their rim's, and how softly that ends: a rim may lie so far from where it is
+found."""
 ARM = (-26.0, 14.0)
 """Rows from the eye's corner in which an arm is looked for."""
 
@@ -79,6 +83,24 @@ def clearness(light: Floats, points: Floats) -> float:
         for rim, _, across in _rims(light, points)
     ]
     return float(np.percentile(np.concatenate(seen), 100 * (1 - MOST)))
+
+
+def lenses(light: Floats, points: Floats) -> Floats:
+    """(height, width) 1 where the lenses and rims are that `find` found, softly 0 around them.
+
+    For rims that are not clear: their tops are taken to be as far up as their bottoms are down, unless they are found
+    further up. Lids and brows hide them there.
+    """
+    mask = np.zeros(light.shape, np.uint8)
+    for (rim, _, _), ring in zip(
+        _rims(_logarithm(light), points), (topology.RIGHT_EYE, topology.LEFT_EYE), strict=True
+    ):
+        lower = rim[ANGLES // 2 :]
+        upper = lower[::-1].copy()
+        upper[:, 1] = 2 * (points[ring, 1].mean() + BELOW_EYE) - upper[:, 1]
+        for outline in (rim, np.concatenate([lower, upper])):
+            cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 1)
+    return _soften(cv2.dilate(mask, np.ones((2 * RIM + 1, 2 * RIM + 1))), RIM)
 
 
 def _logarithm(light: Floats) -> Floats:
@@ -121,7 +143,11 @@ def cover(lines: Floats, margin: float) -> Floats:
         side = 2 * int(np.ceil(half + margin)) + 1
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
         np.maximum(mask, cv2.dilate((lines == half).astype(np.uint8), kernel), out=mask)
-    soft: Floats = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5)
+    return _soften(mask, 1.5)
+
+
+def _soften(mask: NDArray[np.uint8], sigma: float) -> Floats:
+    soft: Floats = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), sigma)
     return soft
 
 

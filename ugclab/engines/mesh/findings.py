@@ -1,6 +1,7 @@
 """What an analysis tells a person before anything is swapped: where the face is, and what will not look good."""
 
 from collections.abc import Sequence
+from enum import Enum
 from fractions import Fraction
 
 import numpy as np
@@ -13,24 +14,29 @@ from ugclab.engines.mesh.composite import FADE_PITCH, FADE_YAW
 from ugclab.engines.mesh.pose import FLATTENED
 from ugclab.engines.mesh.records import Records
 from ugclab.media.frames import first_tick
-from ugclab.schema.job import EyewearMode
 from ugclab.schema.media import MediaInfo, TimeRange
 
 SMALL_FACE_PX = 64
 """Median widths below this leave little of an identity to see."""
 MANY = 0.2
 """Share of a person's frames from which on a warning is worth reading."""
-GLASSES = {
-    EyewearMode.KEEP: (
+
+
+class Eyewear(Enum):
+    """What will be seen of the glasses somebody wears in the footage."""
+
+    KEPT = (
         "the person seems to wear glasses: as far as they are found they stay on, with the avatar's face behind them "
         "(--eyewear cover paints over them); footage without glasses looks better"
-    ),
-    EyewearMode.COVER: (
+    )
+    KEPT_WHOLE = (
+        "the person seems to wear glasses whose rims are too faint to be cut out: they stay on with what is inside "
+        "them, the avatar's face is around them; footage without glasses looks better"
+    )
+    COVERED = (
         "the person seems to wear glasses: they are painted over inside the face alone: stumps of the arms beside it "
         "stay, and what the lenses mirror and shade before the eyes; kept on they look better"
-    ),
-}
-"""What will be seen of the glasses in the footage."""
+    )
 
 
 def describe(
@@ -120,12 +126,12 @@ def warnings(
     cast: Sequence[Sequence[int]],
     records: Records,
     info: MediaInfo,
-    eyewear: Sequence[EyewearMode | None],
+    eyewear: Sequence[Eyewear | None],
 ) -> list[str]:
     """What a viewer will notice, in sentences. `eyewear` is what becomes of each one's glasses; None: there are
     none."""
     told = crowd(persons, cast, records)
-    for tracks, glasses_are in zip(cast, eyewear, strict=True):
+    for tracks, worn in zip(cast, eyewear, strict=True):
         rows = records.rows_of(list(tracks))
         index = records.index[rows]
         if not len(index):
@@ -139,8 +145,8 @@ def warnings(
         hands = _hands(index, records, info)
         if hands:
             told.append(f"a hand is before the face at {hands}: the avatar is painted over it there")
-        if glasses_are is not None:
-            told.append(GLASSES[glasses_are])
+        if worn is not None:
+            told.append(worn.value)
     return told
 
 

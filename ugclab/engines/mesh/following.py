@@ -115,19 +115,20 @@ class Follower:
         photo = self._photo_looks(options.face.photo) if options.face.kind == "like" else ()
         cast_list = choosing.cast(persons, choosing.choose(persons, options.face, photo), records.index)
         parts: list[dict[str, object]] = []
-        eyewear: list[EyewearMode | None] = []
+        eyewear: list[findings.Eyewear | None] = []
         for tracks in cast_list:
             rows = records.rows_of(tracks)
             sampled = rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLES)).astype(int)]
             rest = shape.neutral(np.stack(list(records.read(sampled))))
             parts.append({"tracks": tracks, "rest": rest.tolist()})
             look = views.look(tracks, rest)
-            fate = None
-            if findings.wears_glasses(records.index[rows], look.rims() if look else 0.0):
-                fate = options.eyewear if look else EyewearMode.COVER
-            if look and fate is EyewearMode.KEEP:
-                np.save(workspace / EYEWEAR.format(len(parts) - 1), look.cover())
-            eyewear.append(fate)
+            worn = None
+            if findings.wears_glasses(records.index[rows], look.rims if look else 0.0):
+                worn = findings.Eyewear.COVERED
+                if look and options.eyewear is EyewearMode.KEEP:
+                    worn = findings.Eyewear.KEPT if look.clear else findings.Eyewear.KEPT_WHOLE
+                    np.save(workspace / EYEWEAR.format(len(parts) - 1), look.cover())
+            eyewear.append(worn)
         (workspace / PEOPLE).write_text(json.dumps({"people": parts}))
         return Analysis(
             engine=engine.name,

@@ -29,6 +29,9 @@ VIEW_PX = 448
 BAND = slice(90, 290)
 """Rows of a view that hold the eyes; a face is 300 px high in it."""
 LEAST_VIEWS = 3
+CLEAR = 0.53
+"""Rims below this (eyewear.clearness) cannot be cut out: whatever is drawn behind them shows where they are not, as
+rings and ghosts. So what is inside them stays, too. Clear acetate has 0.05, thin metal 0.48, wire 0.58."""
 MARGIN = 0.5
 """Px kept round the glasses."""
 
@@ -70,13 +73,19 @@ class Look:
     points: Floats
     """(468, 2) its landmarks."""
 
-    def rims(self) -> float:
-        """How clear rims are in it, 0-1 (eyewear.clearness)."""
-        return eyewear.clearness(self.light, self.points)
+    rims: float
+    """How clear rims are in it, 0-1 (eyewear.clearness)."""
+
+    @property
+    def clear(self) -> bool:
+        """Whether they can be cut out."""
+        return self.rims >= CLEAR
 
     def cover(self) -> NDArray[np.uint8]:
-        """Spectacles.cover of somebody who wears some."""
+        """Spectacles.cover of somebody who wears some: their lines, and what is inside them if they are not clear."""
         cover = eyewear.cover(eyewear.find(self.light, self.points), MARGIN)
+        if not self.clear:
+            cover = np.maximum(cover, eyewear.lenses(self.light, self.points))
         return np.rint(cover * 255).astype(np.uint8)
 
 
@@ -124,7 +133,8 @@ class Views:
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             seen.append(cv2.warpAffine(view.luma, linear, SIZE, flags=flags, borderMode=cv2.BORDER_REPLICATE))
         still = np.median(np.stack(seen), axis=0).astype(np.float32) / 255
-        return Look(still, _from_front(rest))
+        front = _from_front(rest)
+        return Look(still, front, eyewear.clearness(still, front))
 
 
 def to_picture(pose: Pose, rest: Floats) -> Floats:
