@@ -130,13 +130,32 @@ def test_glasses_of_the_footage_are_found_at_any_turn() -> None:
     assert look is not None
     assert look.clear
     cover = look.cover()
+    moment = Views()
     points = landmarks(300, 250, 240, turn=(18, 6, -9))
+    moment.add(1, wearer_of(drawn, points), points)
+    alone = moment.look([1], CANONICAL)
+    assert alone is not None
+    assert alone.clear, "a preview has one frame"
     alpha = np.ones((380, 400), np.float32)
     Spectacles(cover, CANONICAL).spare(alpha, pose.fit(points, CANONICAL), (100, 60))
     over = alpha < 0.5
     truth = (wearer_of(drawn, points).y < 90)[60:440, 100:500]
     assert over[truth].mean() > 0.8
     assert over.sum() < 4 * truth.sum()
+
+
+def test_the_most_frontal_views_are_kept() -> None:
+    views, few = Views(), spectacles.VIEWS
+    drawn = np.zeros((SIZE[1], SIZE[0]), bool)
+    for number in range(2 * few):
+        points = landmarks(320, 240, 260, turn=(20 - 0.4 * number, 0, 0))
+        views.add(1, wearer_of(drawn, points), points)
+    side = landmarks(320, 240, 260, turn=(60, 0, 0))
+    views.add(2, wearer_of(drawn, side), side)
+    assert views.look([2], CANONICAL) is None
+    kept = [view.turned for view in views._views[1]]
+    assert len(kept) == few
+    assert max(kept) < 10.5, "of 48 from 20 degrees to 1.2, those nearest to the front"
 
 
 @pytest.mark.parametrize(("tone", "whole"), [(40, False), (147, True)])

@@ -70,9 +70,11 @@ def test_rims_are_told_without_a_bridge(models: Models, talker: Actor) -> None:
 
 def test_a_clip_is_judged_by_many_views() -> None:
     none, few = np.full(40, np.nan, np.float32), np.full(40, np.nan, np.float32)
-    few[:2] = 20
-    assert not glasses.worn(none, 1.0)
-    assert not glasses.worn(few, 1.0)
+    few[:2] = 2
+    assert not glasses.worn(none, 1.0), "nobody looked"
+    assert glasses.worn(np.full(3, 2, np.float32), 0.25)
+    assert not glasses.worn(few, 0.25), "a moment has to be clearer"
+    assert glasses.worn(few, 0.5)
     assert glasses.worn(np.array([np.nan, 0.5, 9, np.nan, 8], np.float32), 0.0)
     assert not glasses.worn(np.array([0.5, 0.5, 20], np.float32), 0.0)
     assert glasses.worn(np.array([1.5, 1.5, 1.5], np.float32), 0.5), "a pale bridge between clear rims"

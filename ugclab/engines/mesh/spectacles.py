@@ -28,7 +28,8 @@ VIEWS = 24
 VIEW_PX = 448
 BAND = slice(90, 290)
 """Rows of a view that hold the eyes; a face is 300 px high in it."""
-LEAST_VIEWS = 3
+ENOUGH_VIEWS = 3
+"""So many are taken however far they are turned."""
 CLEAR = 0.53
 """Rims below this (eyewear.clearness) cannot be cut out: whatever is drawn behind them shows where they are not, as
 rings and ghosts. So what is inside them stays, too. Clear acetate has 0.05, thin metal 0.48, wire 0.58."""
@@ -119,15 +120,15 @@ class Views:
         del views[VIEWS:]
 
     def look(self, tracks: list[int], rest: Floats) -> Look | None:
-        """See a person with a face `rest` (468, 3) at rest; None where too little was seen.
+        """See a person with a face `rest` (468, 3) at rest; None where nobody looked from the front.
 
         The more frontal half of the views: a plane is no pair of glasses, the further turned the less.
         """
         views = sorted((view for track in tracks for view in self._views.get(track, [])), key=lambda view: view.turned)
-        if len(views) < LEAST_VIEWS:
+        if not views:
             return None
         seen = []
-        for view in views[: max(len(views) // 2, LEAST_VIEWS)]:
+        for view in views[: max(len(views) // 2, ENOUGH_VIEWS)]:
             linear = view.affine[:, :2] @ to_picture(fit(view.points, rest), rest)
             linear[:, 2] += view.affine[:, 2]
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
