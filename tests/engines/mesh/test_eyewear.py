@@ -14,7 +14,7 @@ from ugclab.engines.mesh import bare, eyewear, glasses, pose, spectacles, unroll
 from ugclab.engines.mesh.avatar import Avatar, prepare
 from ugclab.engines.mesh.composite import Wearer
 from ugclab.engines.mesh.sampling import Still
-from ugclab.engines.mesh.spectacles import SIZE, Spectacles, Views, to_picture
+from ugclab.engines.mesh.spectacles import SIZE, Look, Spectacles, Views, to_picture
 from ugclab.engines.mesh.texture import LUMA, texture_points
 from ugclab.engines.mesh.topology import LEFT_EYE, RIGHT_EYE, Floats
 from ugclab.media.images import read_image
@@ -55,6 +55,15 @@ def test_drawn_glasses_are_found(plain: Floats, thickness: int, tone: float) -> 
     for eye in (RIGHT_EYE, LEFT_EYE):
         x, y = np.rint(points[eye].mean(0)).astype(int)
         assert not cover[y - 5 : y + 6, x - 12 : x + 13].any(), "nor the eyes"
+
+
+@pytest.mark.parametrize(("thickness", "tone"), [(1, 0.8), (2, 1.15), (4, 0.5)])
+def test_rims_are_clearer_than_a_bare_face(plain: Floats, thickness: int, tone: float) -> None:
+    points, worn = texture_points(), plain.copy()
+    worn[glasses_on(worn.shape, points, thickness)] *= tone
+    bare_face, rims = (eyewear.clearness(part @ LUMA, points) for part in (plain, worn))
+    assert bare_face < 0.2
+    assert rims > 0.45
 
 
 @pytest.mark.parametrize("thickness", [3, 8])
@@ -116,16 +125,54 @@ def test_glasses_of_the_footage_are_found_at_any_turn() -> None:
     for number in range(8):
         points = landmarks(320 + 4 * number, 240, 260, turn=(4 * number - 16, number - 4, 3 * number - 10))
         views.add(3, wearer_of(drawn, points), points)
-    assert views.find([1], CANONICAL) is None, "nobody looked at that one"
-    cover = views.find([1, 3], CANONICAL)
-    assert cover is not None
+    assert views.look([1], CANONICAL) is None, "nobody looked at that one"
+    look = views.look([1, 3], CANONICAL)
+    assert look is not None
+    assert look.clear
+    cover = look.cover()
+    moment = Views()
     points = landmarks(300, 250, 240, turn=(18, 6, -9))
+    moment.add(1, wearer_of(drawn, points), points)
+    alone = moment.look([1], CANONICAL)
+    assert alone is not None
+    assert alone.clear, "a preview has one frame"
     alpha = np.ones((380, 400), np.float32)
     Spectacles(cover, CANONICAL).spare(alpha, pose.fit(points, CANONICAL), (100, 60))
     over = alpha < 0.5
     truth = (wearer_of(drawn, points).y < 90)[60:440, 100:500]
     assert over[truth].mean() > 0.8
     assert over.sum() < 4 * truth.sum()
+
+
+def test_the_most_frontal_views_are_kept() -> None:
+    views, few = Views(), spectacles.VIEWS
+    drawn = np.zeros((SIZE[1], SIZE[0]), bool)
+    for number in range(2 * few):
+        points = landmarks(320, 240, 260, turn=(20 - 0.4 * number, 0, 0))
+        views.add(1, wearer_of(drawn, points), points)
+    side = landmarks(320, 240, 260, turn=(60, 0, 0))
+    views.add(2, wearer_of(drawn, side), side)
+    assert views.look([2], CANONICAL) is None
+    kept = [view.turned for view in views._views[1]]
+    assert len(kept) == few
+    assert max(kept) < 10.5, "of 48 from 20 degrees to 1.2, those nearest to the front"
+
+
+@pytest.mark.parametrize(("tone", "whole"), [(40, False), (147, True)])
+def test_what_is_inside_faint_rims_stays_too(tone: int, whole: bool) -> None:
+    points = spectacles._from_front(CANONICAL)
+    drawn = glasses_on((SIZE[1], SIZE[0]), points, 2)
+    light = np.where(drawn, tone, 150).astype(np.float32) / 255
+    look = Look(light, points, eyewear.clearness(light, points))
+    assert look.clear != whole
+    cover = look.cover() > 127
+    assert cover[drawn].mean() > 0.8
+    for eye in (RIGHT_EYE, LEFT_EYE):
+        x, y = np.rint(points[eye].mean(0)).astype(int)
+        inside = cover[y - 12 : y + 25, x - 25 : x + 26]
+        assert inside.all() if whole else inside.mean() < 0.3
+    nose = np.rint(points[4]).astype(int)
+    assert not cover[nose[1] - 5 :, nose[0] - 20 : nose[0] + 21].any(), "the rest is the avatar's"
 
 
 @pytest.mark.parametrize("bit_depth", [8, 10])

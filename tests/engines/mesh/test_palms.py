@@ -96,7 +96,7 @@ def test_the_warning_says_when(tmp_path: Path) -> None:
         for frame in range(15 * LOOK_EVERY):
             recorder.begin_frame(round(frame * tick + info.start / info.time_base))
             recorder.add(0, face(300), hand=frame in (2 * LOOK_EVERY, 3 * LOOK_EVERY, 10 * LOOK_EVERY))
-    told = [w for w in findings.warnings([], [[0]], Records(tmp_path), info) if "hand" in w]
+    told = [w for w in findings.warnings([], [[0]], Records(tmp_path), info, [None]) if "hand" in w]
 
     def at(frame: int) -> str:
         return f"{float(Fraction(frame) / info.frame_rate):.1f}"
@@ -113,4 +113,4 @@ def test_no_hand_no_warning(tmp_path: Path) -> None:
         for frame in range(30):
             recorder.begin_frame(frame)
             recorder.add(0, face(300))
-    assert findings.warnings([], [[0]], Records(tmp_path), probe(CLIP)) == []
+    assert findings.warnings([], [[0]], Records(tmp_path), probe(CLIP), [None]) == []

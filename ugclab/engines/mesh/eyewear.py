@@ -7,6 +7,7 @@ lies (dynamic programming). It finds a line wherever it is asked to: ask only wh
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ugclab.engines.mesh import topology
 from ugclab.engines.mesh.topology import Floats, Ints
@@ -24,6 +25,10 @@ RADII = np.linspace(0.58, 1.46, 89, dtype=np.float32)
 ANGLES = 120
 REACHES = (2, 3, 4, 6, 8, 11)
 """How far to both sides (texture px) skin is looked for: from wire frames to acetate."""
+THIN = REACHES[:3]
+"""Those that tell a rim from the bags and folds under an eye."""
+MOST = 0.6
+"""Share of the lower rims that has to be clear for them to count as clear: gleams and noses break them."""
 WIDE = 6.0
 """A line this wide must be twice as clear as a thin one: shadows and folds are broad."""
 ENOUGH = 0.75
@@ -36,6 +41,9 @@ STRAY = 0.2
 """What it costs to be as far from the middling rim as it goes."""
 STEEP, BEND = 3, 0.04
 """Steps a line may take between neighbours, and the price of each."""
+RIM = 3
+"""Px round unclear lenses that are their rim's, and how softly that ends: a rim may lie so far from where it is
+found."""
 ARM = (-26.0, 14.0)
 """Rows from the eye's corner in which an arm is looked for."""
 
@@ -46,25 +54,12 @@ def find(light: Floats, points: Floats) -> Floats:
     `light` (height, width) is the luma in [0, 1] of an upright face with glasses, about 310 px wide, seen from the
     front, `points` (468, 2) its landmarks.
     """
-    light = cv2.GaussianBlur(np.log(np.maximum(light, 0.03)), (0, 0), 1.0)
-    plain = _beside_brows(light.shape, points)
+    light = _logarithm(light)
     lines = np.zeros(light.shape, np.float32)
-    spokes, strengths, reaches = [], [], []
-    for ring, outwards in ((topology.RIGHT_EYE, -1), (topology.LEFT_EYE, 1)):
-        places, across = _spokes(points[ring].mean(0), outwards)
-        strength, reach = _contrast(light, places, across)
-        strength *= cv2.remap(plain, places, None, cv2.INTER_LINEAR)
-        spokes.append(places)
-        strengths.append(strength)
-        reaches.append(reach)
-    prior = STRAY * ((RADII - 1) / (RADII[-1] - 1)) ** 2
     rims = []
-    for places, strength, reach, other in zip(spokes, strengths, reaches, strengths[::-1], strict=True):
-        gain = strength + PAIR * cv2.blur(other, (5, 1)) - prior
-        best = _best_path(np.concatenate([gain] * 3))[ANGLES : 2 * ANGLES]
-        at = np.arange(ANGLES)
-        _draw(lines, places[at, best], reach[at, best], closed=True)
-        rims.append(places[at, best])
+    for rim, reach, _ in _rims(light, points):
+        _draw(lines, rim, reach, closed=True)
+        rims.append(rim)
     inner = rims[0][:, 0].max(), rims[1][:, 0].min()
     bridge, thick = _across(light, inner[0] - 3, inner[1] + 3, (points[168, 1] - 6, points[197, 1]))
     _draw(lines, bridge, thick + 3)
@@ -74,6 +69,62 @@ def find(light: Floats, points: Floats) -> Floats:
         low, high = sorted((float(outer), float(points[side, 0])))
         _draw(lines, *_across(light, low - 3, high + 3, (corner[1] + ARM[0], corner[1] + ARM[1])))
     return lines
+
+
+def clearness(light: Floats, points: Floats) -> float:
+    """How clear the lower halves of the rims are that would be found, 0-1: what most of their length reaches.
+
+    `light` and `points` are those of `find`, of anybody: above the eyes brows, lids and lashes are lines, too, below
+    them a bare face has wrinkles here and there.
+    """
+    light = _logarithm(light)
+    seen = [
+        _contrast(light, rim[ANGLES // 2 :, None], across[ANGLES // 2 :], THIN)[0]
+        for rim, _, across in _rims(light, points)
+    ]
+    return float(np.percentile(np.concatenate(seen), 100 * (1 - MOST)))
+
+
+def lenses(light: Floats, points: Floats) -> Floats:
+    """(height, width) 1 where the lenses and rims are that `find` found, softly 0 around them.
+
+    For rims that are not clear: their tops are taken to be as far up as their bottoms are down, unless they are found
+    further up. Lids and brows hide them there.
+    """
+    mask = np.zeros(light.shape, np.uint8)
+    for (rim, _, _), ring in zip(
+        _rims(_logarithm(light), points), (topology.RIGHT_EYE, topology.LEFT_EYE), strict=True
+    ):
+        lower = rim[ANGLES // 2 :]
+        upper = lower[::-1].copy()
+        upper[:, 1] = 2 * (points[ring, 1].mean() + BELOW_EYE) - upper[:, 1]
+        for outline in (rim, np.concatenate([lower, upper])):
+            cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 1)
+    return _soften(cv2.dilate(mask, np.ones((2 * RIM + 1, 2 * RIM + 1))), RIM)
+
+
+def _logarithm(light: Floats) -> Floats:
+    smooth: Floats = cv2.GaussianBlur(np.log(np.maximum(light, 0.03)), (0, 0), 1.0)
+    return smooth
+
+
+def _rims(light: Floats, points: Floats) -> list[tuple[Floats, Floats, Floats]]:
+    """Of the right eye and the left: the rim (ANGLES, 2), half its thickness (ANGLES,), unit vectors across it
+    (ANGLES, 1, 2)."""
+    plain = _beside_brows(light.shape, points)
+    looks = []
+    for ring, outwards in ((topology.RIGHT_EYE, -1), (topology.LEFT_EYE, 1)):
+        places, across = _spokes(points[ring].mean(0), outwards)
+        strength, reach = _contrast(light, places, across)
+        looks.append((places, across, strength * cv2.remap(plain, places, None, cv2.INTER_LINEAR), reach))
+    prior = STRAY * ((RADII - 1) / (RADII[-1] - 1)) ** 2
+    rims = []
+    at = np.arange(ANGLES)
+    for (places, across, strength, reach), (_, _, other, _) in zip(looks, looks[::-1], strict=True):
+        gain = strength + PAIR * cv2.blur(other, (5, 1)) - prior
+        best = _best_path(np.concatenate([gain] * 3))[ANGLES : 2 * ANGLES]
+        rims.append((places[at, best], reach[at, best], across))
+    return rims
 
 
 def _beside_brows(shape: tuple[int, ...], points: Floats) -> Floats:
@@ -92,7 +143,11 @@ def cover(lines: Floats, margin: float) -> Floats:
         side = 2 * int(np.ceil(half + margin)) + 1
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
         np.maximum(mask, cv2.dilate((lines == half).astype(np.uint8), kernel), out=mask)
-    soft: Floats = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5)
+    return _soften(mask, 1.5)
+
+
+def _soften(mask: NDArray[np.uint8], sigma: float) -> Floats:
+    soft: Floats = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), sigma)
     return soft
 
 
@@ -116,7 +171,9 @@ def _across(light: Floats, left: float, right: float, rows: tuple[float, float])
     return places[at, best], reach[at, best]
 
 
-def _contrast(light: Floats, places: Floats, across: Floats) -> tuple[Floats, Floats]:
+def _contrast(
+    light: Floats, places: Floats, across: Floats, reaches: tuple[int, ...] = REACHES
+) -> tuple[Floats, Floats]:
     """How much places (n, m, 2) differ from both sides `across` them, 0-1, and how far away those begin."""
 
     def look(at: Floats) -> Floats:
@@ -125,13 +182,13 @@ def _contrast(light: Floats, places: Floats, across: Floats) -> tuple[Floats, Fl
 
     here = look(places)
     found = []
-    for distance in REACHES:
+    for distance in reaches:
         one, other = (look(places + sign * distance * across) - here for sign in (-1, 1))
         line = np.maximum(np.minimum(one, other), np.minimum(-one, -other))
         found.append(np.maximum(line / (1 + (distance / WIDE) ** 2), 0))
     at_each = np.stack(found)
     best = at_each.max(0)
-    reach = EDGE * np.array(REACHES, np.float32)[(at_each >= ENOUGH * best).argmax(0)]
+    reach = EDGE * np.array(reaches, np.float32)[(at_each >= ENOUGH * best).argmax(0)]
     return best / (best + FAINT), reach
 
 

@@ -1,6 +1,7 @@
 """What an analysis tells a person before anything is swapped: where the face is, and what will not look good."""
 
 from collections.abc import Sequence
+from enum import Enum
 from fractions import Fraction
 
 import numpy as np
@@ -19,6 +20,23 @@ SMALL_FACE_PX = 64
 """Median widths below this leave little of an identity to see."""
 MANY = 0.2
 """Share of a person's frames from which on a warning is worth reading."""
+
+
+class Eyewear(Enum):
+    """What will be seen of the glasses somebody wears in the footage."""
+
+    KEPT = (
+        "the person seems to wear glasses: as far as they are found they stay on, with the avatar's face behind them "
+        "(--eyewear cover paints over them); footage without glasses looks better"
+    )
+    KEPT_WHOLE = (
+        "the person seems to wear glasses whose rims are too faint to be cut out: they stay on with what is inside "
+        "them, the avatar's face is around them; footage without glasses looks better"
+    )
+    COVERED = (
+        "the person seems to wear glasses: they are painted over inside the face alone: stumps of the arms beside it "
+        "stay, and what the lenses mirror and shade before the eyes; kept on they look better"
+    )
 
 
 def describe(
@@ -103,10 +121,17 @@ def crowd(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: Rec
     return told
 
 
-def warnings(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: Records, info: MediaInfo) -> list[str]:
-    """What a viewer will notice, in sentences."""
+def warnings(
+    persons: Sequence[Person],
+    cast: Sequence[Sequence[int]],
+    records: Records,
+    info: MediaInfo,
+    eyewear: Sequence[Eyewear | None],
+) -> list[str]:
+    """What a viewer will notice, in sentences. `eyewear` is what becomes of each one's glasses; None: there are
+    none."""
     told = crowd(persons, cast, records)
-    for tracks in cast:
+    for tracks, worn in zip(cast, eyewear, strict=True):
         rows = records.rows_of(list(tracks))
         index = records.index[rows]
         if not len(index):
@@ -120,17 +145,14 @@ def warnings(persons: Sequence[Person], cast: Sequence[Sequence[int]], records: 
         hands = _hands(index, records, info)
         if hands:
             told.append(f"a hand is before the face at {hands}: the avatar is painted over it there")
-        if wears_glasses(index):
-            told.append(
-                "the person seems to wear glasses: as far as they are found they stay (--eyewear cover paints over "
-                "them); footage without glasses looks better"
-            )
+        if worn is not None:
+            told.append(worn.value)
     return told
 
 
-def wears_glasses(index: NDArray[np.void]) -> bool:
-    """Whether the person of these sightings wears glasses."""
-    return glasses.worn(index["bridge"][np.abs(index["yaw"]) < glasses.MAX_YAW])
+def wears_glasses(index: NDArray[np.void], rims: float) -> bool:
+    """Whether the person of these sightings wears glasses; `rims` is how clear rims are on him (eyewear.clearness)."""
+    return glasses.worn(index["bridge"][np.abs(index["yaw"]) < glasses.MAX_YAW], rims)
 
 
 def _hands(index: NDArray[np.void], records: Records, info: MediaInfo) -> str:

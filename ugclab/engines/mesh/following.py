@@ -93,8 +93,7 @@ class Follower:
                             if done % palms.LOOK_EVERY == 0:
                                 hand = any(palms.covers(found, points) for found in self._hands.near(picture, points))
                                 bridge = glasses.bridge(picture, points)
-                                if bridge > glasses.MIN_LINE:
-                                    views.add(seen.track, picture, points)
+                                views.add(seen.track, picture, points)
                             recorder.add(seen.track, points, hand=hand, bridge=bridge)
                         done += 1
                         monitor.step(min(done, total), total)
@@ -115,21 +114,27 @@ class Follower:
         persons = choosing.people(records.index, looks)
         photo = self._photo_looks(options.face.photo) if options.face.kind == "like" else ()
         cast_list = choosing.cast(persons, choosing.choose(persons, options.face, photo), records.index)
-        parts = []
+        parts: list[dict[str, object]] = []
+        eyewear: list[findings.Eyewear | None] = []
         for tracks in cast_list:
             rows = records.rows_of(tracks)
             sampled = rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLES)).astype(int)]
             rest = shape.neutral(np.stack(list(records.read(sampled))))
             parts.append({"tracks": tracks, "rest": rest.tolist()})
-            keeps = options.eyewear is EyewearMode.KEEP and findings.wears_glasses(records.index[rows])
-            if keeps and (cover := views.find(tracks, rest)) is not None:
-                np.save(workspace / EYEWEAR.format(len(parts) - 1), cover)
+            look = views.look(tracks, rest)
+            worn = None
+            if findings.wears_glasses(records.index[rows], look.rims if look else 0.0):
+                worn = findings.Eyewear.COVERED
+                if look and options.eyewear is EyewearMode.KEEP:
+                    worn = findings.Eyewear.KEPT if look.clear else findings.Eyewear.KEPT_WHOLE
+                    np.save(workspace / EYEWEAR.format(len(parts) - 1), look.cover())
+            eyewear.append(worn)
         (workspace / PEOPLE).write_text(json.dumps({"people": parts}))
         return Analysis(
             engine=engine.name,
             engine_version=engine.version,
             ranges=tuple(findings.describe(span, source.info, records, cast_list) for span in ranges),
-            warnings=(*told, *findings.warnings(persons, cast_list, records, source.info)),
+            warnings=(*told, *findings.warnings(persons, cast_list, records, source.info, eyewear)),
             folder=workspace,
         )
 

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ugclab.engines.mesh import eyewear, glasses
+from ugclab.engines.mesh import eyewear, glasses, topology
 from ugclab.engines.mesh.landmarks import Region
 from ugclab.engines.mesh.pose import Pose, fit
-from ugclab.engines.mesh.sampling import Picture, window
+from ugclab.engines.mesh.sampling import Picture, luma_window
 from ugclab.engines.mesh.topology import Floats
 
 SIZE = (352, 240)
@@ -28,7 +28,14 @@ VIEWS = 24
 VIEW_PX = 448
 BAND = slice(90, 290)
 """Rows of a view that hold the eyes; a face is 300 px high in it."""
-LEAST_VIEWS = 3
+ENOUGH_VIEWS = 3
+"""So many are taken however far they are turned."""
+JUDGED = 3
+"""Views whose rims are looked for; 8 ms each."""
+CLEAR = 0.58
+"""Rims below this (eyewear.clearness) cannot be cut out: whatever is drawn behind them shows where they are not, as
+rings and ghosts. So what is inside them stays, too. Clear acetate has 0.05, thin metal 0.49, wire 0.64,
+dark frames 0.66 and more."""
 MARGIN = 0.5
 """Px kept round the glasses."""
 
@@ -61,36 +68,79 @@ class Spectacles:
         part[...] = cv2.multiply(part, cv2.bitwise_not(kept), scale=1 / 255, dtype=cv2.CV_32F)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A person's face in the plane of the glasses he may wear, as many frames show it."""
+
+    light: Floats
+    """(height, width) of the plane's picture: luma, 0-1."""
+    points: Floats
+    """(468, 2) its landmarks."""
+
+    rims: float
+    """How clear rims are in the views, 0-1: the median of eyewear.clearness."""
+
+    @property
+    def clear(self) -> bool:
+        """Whether they can be cut out."""
+        return self.rims >= CLEAR
+
+    def cover(self) -> NDArray[np.uint8]:
+        """Spectacles.cover of somebody who wears some: their lines, and what is inside them if they are not clear."""
+        cover = eyewear.cover(eyewear.find(self.light, self.points), MARGIN)
+        if not self.clear:
+            cover = np.maximum(cover, eyewear.lenses(self.light, self.points))
+        return np.rint(cover * 255).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    turned: float
+    """Degrees sideways."""
+    luma: NDArray[np.uint8]
+    affine: Floats
+    """(2, 3) from the picture to `luma`."""
+    points: Floats
+
+
 class Views:
-    """Some looks at each person who may wear glasses."""
+    """Some views of each person, as frontal as there were."""
 
     def __init__(self) -> None:
-        self._views: dict[int, list[tuple[NDArray[np.uint8], Floats, Floats]]] = {}
+        self._views: dict[int, list[_View]] = {}
 
     def add(self, track: int, picture: Picture, points: Floats) -> None:
-        """Note how a face with landmarks `points` (468, 3) looks; further ones than VIEWS are left out."""
+        """Note how a face with landmarks `points` (468, 3) looks, unless VIEWS were more frontal."""
         views = self._views.setdefault(track, [])
-        if len(views) < VIEWS:
-            affine = Region.of_landmarks(points).to_window(VIEW_PX)
-            affine[:, 2] -= (0, BAND.start)
-            luma = window(picture, affine, (VIEW_PX, BAND.stop - BAND.start))[..., 0]
-            views.append((np.clip(luma, 0, 255).astype(np.uint8), affine, points.copy()))
+        turned = abs(fit(points, topology.canonical()).yaw)
+        if turned >= glasses.MAX_YAW or (len(views) == VIEWS and turned >= views[-1].turned):
+            return
+        affine = Region.of_landmarks(points).to_window(VIEW_PX)
+        affine[:, 2] -= (0, BAND.start)
+        luma = luma_window(picture, affine, (VIEW_PX, BAND.stop - BAND.start))
+        views.append(_View(turned, np.clip(luma, 0, 255).astype(np.uint8), affine, points.copy()))
+        views.sort(key=lambda view: view.turned)
+        del views[VIEWS:]
 
-    def find(self, tracks: list[int], rest: Floats) -> NDArray[np.uint8] | None:
-        """Spectacles.cover of a person with a face `rest` (468, 3) at rest; None where too little was seen."""
-        seen = []
-        for luma, affine, points in (view for track in tracks for view in self._views.get(track, [])):
-            pose = fit(points, rest)
-            if abs(pose.yaw) < glasses.MAX_YAW:
-                linear = affine[:, :2] @ to_picture(pose, rest)
-                linear[:, 2] += affine[:, 2]
-                flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-                seen.append(cv2.warpAffine(luma, linear, SIZE, flags=flags, borderMode=cv2.BORDER_REPLICATE))
-        if len(seen) < LEAST_VIEWS:
+    def look(self, tracks: list[int], rest: Floats) -> Look | None:
+        """See a person with a face `rest` (468, 3) at rest; None where nobody looked from the front.
+
+        The more frontal half of the views: a plane is no pair of glasses, the further turned the less.
+        """
+        views = sorted((view for track in tracks for view in self._views.get(track, [])), key=lambda view: view.turned)
+        if not views:
             return None
+        seen = []
+        for view in views[: max(len(views) // 2, ENOUGH_VIEWS)]:
+            linear = view.affine[:, :2] @ to_picture(fit(view.points, rest), rest)
+            linear[:, 2] += view.affine[:, 2]
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            seen.append(cv2.warpAffine(view.luma, linear, SIZE, flags=flags, borderMode=cv2.BORDER_REPLICATE))
+        front = _from_front(rest)
+        # Each in its own place: in the middle one of small faces thin rims are washed out (0.12 instead of 0.29).
+        rims = [eyewear.clearness(light.astype(np.float32) / 255, front) for light in seen[:JUDGED]]
         still = np.median(np.stack(seen), axis=0).astype(np.float32) / 255
-        cover = eyewear.cover(eyewear.find(still, _from_front(rest)), MARGIN)
-        return np.rint(cover * 255).astype(np.uint8)
+        return Look(still, front, float(np.median(rims)))
 
 
 def to_picture(pose: Pose, rest: Floats) -> Floats:
