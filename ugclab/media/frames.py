@@ -31,6 +31,9 @@ DECODER_THREADS = 4
 """More threads hold more pictures and gain little beside an encoder."""
 SMALL_PICTURE = 1280 * 720
 """Up to so many pixels one thread decodes faster than anything here encodes, for a twelfth less CPU."""
+AHEAD = 2
+"""Items a stage may be ahead of who consumes it. Four are no faster: a swap at 1080p then took 437 MB instead of 421,
+at 720p 296 instead of 290."""
 SETTLE = 16
 """On the way from a keyframe to the first wanted picture, H.264 pictures that no other refers to are left out, but for
 the last so many: the decoder sees there how far pictures are reordered, a filter its neighbours."""
@@ -214,7 +217,7 @@ class _Failure:
         self.error = error
 
 
-def stage(items: Iterable[T], depth: int = 4, *, name: str = "stage") -> Iterator[T]:
+def stage(items: Iterable[T], depth: int = AHEAD, *, name: str = "stage") -> Iterator[T]:
     """Run an iterator in a thread of its own, at most `depth` items ahead of who consumes it.
 
     An error in the thread is raised in the consumer. When the consumer stops early (closes the generator, or fails),

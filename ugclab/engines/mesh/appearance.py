@@ -7,7 +7,7 @@ import numpy as np
 
 from ugclab.engines.mesh.landmarks import LEFT_EYE, RIGHT_EYE
 from ugclab.engines.mesh.sampling import Picture, window
-from ugclab.engines.mesh.topology import Floats
+from ugclab.engines.mesh.topology import Floats, bounds
 
 SIZE = (24, 28)
 SPAN = 2.1
@@ -21,7 +21,7 @@ OTHER = 0.50
 
 def look(picture: Picture, points: Floats) -> Floats:
     """Describe a face with landmarks `points` (468, 3) in a picture: (28 * 24 + 28 * 24 * 2,) of unit length."""
-    low, high = points[:, :2].min(0), points[:, :2].max(0)
+    low, high = bounds(points)
     eyes = points[LEFT_EYE, :2] - points[RIGHT_EYE, :2]
     angle = float(np.arctan2(eyes[1], eyes[0]))
     scale = SIZE[0] / (SPAN * float((high - low).max()))

@@ -50,7 +50,7 @@ class Wearer:
         self._spectacles = spectacles
         self._light = SceneLight()
         self._points = worn.texture_points()
-        self._memory = np.empty((8, 0), np.float32)
+        self._room = _Room()
         eyes = BARE_EYES if bare else EYES
         shared = masks(eyes)
         self._material = Material(texture, shared.light)
@@ -97,28 +97,28 @@ class Wearer:
         rect: tuple[int, int, int, int],
         to_grid: Floats,
         wearing: Floats,
-        moves: list[tuple[Floats, Floats]],
+        moves: tuple[Floats, Floats],
         pose: Pose,
     ) -> None:
         """Look the face up and blend it in; `wearing` (GRID, 4) holds where to look, alpha and the own share."""
         left, top, width, height = rect
         material, light = self._material, self._light
-        black = np.float32(0.0 if picture.colour.full_range else 16.0)
-        white = np.float32(255.0 if picture.colour.full_range else 235.0)
+        black = 0.0 if picture.colour.full_range else 16.0
+        white, most = (255.0, 255.0) if picture.colour.full_range else (235.0, 240.0)
         scale = np.float32(1 << (picture.colour.bit_depth - 8))
         # From the grid to half the resolution, where chroma is, each sample between its four of luma; then twice that.
         half = ((width + 1) // 2, (height + 1) // 2)
         to_half = 2 * to_grid
         to_half[:, 2] = to_grid[:, 2] + to_grid[:, :2] @ np.array([left + 0.5, top + 0.5], np.float32)
+        whole, halves, woven = self._room.planes(half)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        halves = cv2.split(cv2.warpAffine(wearing, to_half, half, flags=flags))
-        lit = cv2.split(cv2.warpAffine(light.pattern, to_half, half, flags=flags))
-        room = self._room(2 * half[0], 2 * half[1])
+        for grid, parts in ((wearing, halves[:4]), (light.pattern, halves[4:8])):
+            cv2.split(cv2.warpAffine(grid, to_half, half, dst=woven, flags=flags), tuple(parts))
         map_x, map_y, alpha, own, gain = (
             cv2.resize(part, target.shape[::-1], dst=target)[:height, :width]
-            for part, target in zip((*halves, lit[0]), room, strict=False)
+            for part, target in zip(halves[:5], whole, strict=False)
         )
-        target, face, tone = (part[:height, :width] for part in room[5:])
+        target, face, tone = (part[:height, :width] for part in whole[5:])
 
         if self._spectacles is not None:
             self._spectacles.spare(alpha, pose, (left, top))
@@ -127,88 +127,102 @@ class Wearer:
         y = picture.y[top : top + height, left : left + width]
         target[...] = y
         cv2.remap(material.luma, map_x, map_y, cv2.INTER_LINEAR, dst=face, borderMode=cv2.BORDER_REPLICATE)
-        face -= black
         face *= gain
-        dark, bright = light.tones
+        dark, bright = light.tones.tolist()
         for limit, knee, slope in ((np.minimum, bright, SHOULDER), (np.maximum, dark, TOE)):
-            np.multiply(face, np.float32(slope), out=tone)
-            tone += np.float32(knee * (1 - slope))
+            cv2.addWeighted(face, slope, face, 0, knee * (1 - slope), dst=tone)
             limit(face, tone, out=face)
-        face += black
+        face += np.float32(black)
         # A glint on a brightened avatar would pass the coding's white, and in a 10-bit plane what 10 bits can hold.
-        np.minimum(face, white, out=face)
+        cv2.threshold(face, white, 0, cv2.THRESH_TRUNC, dst=face)
         if scale != 1:
             face *= scale
-        moves = [(box - np.array([left, top, left, top], np.float32), shift) for box, shift in moves]
-        _keep_own(face, target, own, moves, 1)
+        moves = moves[0] - np.array([left, top, left, top], np.float32), moves[1]
+        _keep_own(face[None], target[None], own, moves, 1)
         blend(y, target, face, alpha)
 
-        map_x, map_y, alpha, own = halves
-        gain, *tints, _ = lit
-        *colours, luma = cv2.split(
-            cv2.remap(material.tint, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        )
-        luma -= black
-        for plane, face, tint in zip((picture.u, picture.v), colours, tints, strict=True):
-            part = plane[top // 2 : top // 2 + half[1], left // 2 : left // 2 + half[0]]
-            target = part.astype(np.float32)
-            face -= 128
-            face *= light.saturation
-            tint *= luma
-            face += tint
-            face *= gain
-            face += 128
-            np.clip(face, black, 255.0 if picture.colour.full_range else 240.0, out=face)
-            if scale != 1:
-                face *= scale
-            _keep_own(face, target, own, moves, 2)
+        map_x, map_y, alpha, own, gain = halves[:5]
+        tints, targets, colours = halves[5:7], halves[7:9], halves[9:11]
+        cv2.remap(material.tint, map_x, map_y, cv2.INTER_LINEAR, dst=woven, borderMode=cv2.BORDER_REPLICATE)
+        cv2.split(woven, tuple(halves[9:]))
+        tints *= halves[11]
+        colours *= light.saturation
+        colours += tints
+        colours *= gain
+        colours += np.float32(128)
+        np.clip(colours, np.float32(black), np.float32(most), out=colours)
+        if scale != 1:
+            colours *= scale
+        chroma = [
+            plane[top // 2 : top // 2 + half[1], left // 2 : left // 2 + half[0]] for plane in (picture.u, picture.v)
+        ]
+        for target, part in zip(targets, chroma, strict=True):
+            target[...] = part
+        _keep_own(colours, targets, own, moves, 2)
+        for part, target, face in zip(chroma, targets, colours, strict=True):
             blend(part, target, face, alpha)
 
-    def _room(self, width: int, height: int) -> Floats:
-        """(8, height, width) to work in: memory fresh from the system for every frame would cost a quarter more."""
-        if self._memory.shape[1] < height * width:
-            self._memory = np.empty((8, height * width * 5 // 4), np.float32)
-        return self._memory[:, : height * width].reshape(8, height, width)
-
-    def _moves(self, mesh: Floats, pose: Pose) -> list[tuple[Floats, Floats]]:
-        """Boxes (x0, y0, x1, y1) round the wearer's eyes and mouth, and how far (dx, dy) each is carried, in px."""
+    def _moves(self, mesh: Floats, pose: Pose) -> tuple[Floats, Floats]:
+        """Boxes (3, 4) x0, y0, x1, y1 round the wearer's eyes and mouth, and how far (3, 2) each is carried, in px."""
         delta = self._delta
+        boxes = []
+        for ring, reach in self._own:
+            low, high = topology.bounds(mesh[ring])
+            boxes.append(np.concatenate([low, high]) + reach * (high - low).max())
         shifts = pose.turn(np.stack([delta.right_eye, delta.left_eye, delta.mouth]))[:, :2]
-        moves = []
-        for (ring, reach), shift in zip(self._own, shifts, strict=True):
-            points = mesh[ring, :2]
-            low, high = points.min(0), points.max(0)
-            moves.append((np.concatenate([low, high]) + reach * (high - low).max(), shift))
-        return moves
+        return np.stack(boxes), shifts
 
 
-def _keep_own(face: Floats, target: Floats, own: Floats, moves: list[tuple[Floats, Floats]], step: int) -> None:
-    """Put the wearer's own eyes and mouth over the face, carried to where the avatar's are (a plane of 1 / `step`)."""
-    for box, shift in moves:
-        x0, y0 = np.maximum(np.floor(box[:2] / step).astype(int), 0)
-        x1, y1 = np.minimum(np.ceil(box[2:] / step).astype(int), target.shape[::-1])
-        if x1 - x0 < 2 or y1 - y0 < 2:
+class _Room:
+    """Memory to work in, kept from frame to frame: fresh from the system it would cost a quarter more."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, np.float32)
+
+    def planes(self, half: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
+        """(8, 2 height, 2 width), (13, height, width) and (height, width, 4) for `half`, a (width, height)."""
+        width, height = half
+        size = width * height
+        if len(self._memory) < 49 * size:
+            self._memory = np.empty(49 * size * 5 // 4, np.float32)
+        whole, halves, woven = np.split(self._memory[: 49 * size], (32 * size, 45 * size))
+        return (
+            whole.reshape(8, 2 * height, 2 * width),
+            halves.reshape(13, height, width),
+            woven.reshape(height, width, 4),
+        )
+
+
+def _keep_own(faces: Floats, targets: Floats, own: Floats, moves: tuple[Floats, Floats], step: int) -> None:
+    """Put the wearer's own eyes and mouth over the face, carried to where the avatar's are.
+
+    `faces` and `targets` (n, height, width) are planes of 1 / `step` of the resolution in which `moves` are.
+    """
+    boxes, shifts = moves
+    low = np.maximum(np.floor(boxes[:, :2] / step), 0).astype(int)
+    size = np.minimum(np.ceil(boxes[:, 2:] / step), own.shape[::-1]).astype(int) - low
+    middles = low + (size - 1) / 2 - shifts / step
+    for (x, y), (width, height), middle in zip(low.tolist(), size.tolist(), middles.tolist(), strict=True):
+        if width < 2 or height < 2:
             continue
-        size = (int(x1 - x0), int(y1 - y0))
-        middle = (x0 + (size[0] - 1) / 2 - float(shift[0]) / step, y0 + (size[1] - 1) / 2 - float(shift[1]) / step)
-        carried = cv2.getRectSubPix(target, size, middle)
-        part = face[y0:y1, x0:x1]
-        carried -= part
-        carried *= own[y0:y1, x0:x1]
-        part += carried
+        part = np.s_[y : y + height, x : x + width]
+        for face, target in zip(faces, targets, strict=True):
+            carried = cv2.getRectSubPix(target, (width, height), middle)
+            carried -= face[part]
+            carried *= own[part]
+            face[part] += carried
 
 
 def blend(plane: Plane, target: Floats, face: Floats, alpha: Floats) -> None:
     """Write target + alpha (face - target) into the plane; where alpha is 0 a code value stays exactly what it was."""
     face -= target
     face *= alpha
-    face += target
-    cv2.add(face, 0.0, dst=plane, dtype=cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U)
+    cv2.add(face, target, dst=plane, dtype=cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U)
 
 
 def _rectangle(mesh: Floats, picture: Picture) -> tuple[int, int, int, int] | None:
     """Left, top, width, height of the pixels that may change: even, inside the picture."""
-    low, high = mesh[:, :2].min(0), mesh[:, :2].max(0)
+    low, high = topology.bounds(mesh)
     height, width = picture.y.shape
     left, top = (max(int(np.floor(v)) // 2 * 2, 0) for v in low)
     right = min((int(np.ceil(high[0])) + 2) // 2 * 2, width)

@@ -9,6 +9,7 @@ import numpy as np
 from ugclab.engines.mesh.detector import Detection
 from ugclab.engines.mesh.interpreter import Model
 from ugclab.engines.mesh.sampling import Floats, Picture, codes_of, to_rgb, window
+from ugclab.engines.mesh.topology import bounds
 
 SIZE = 192
 COUNT = 468
@@ -34,7 +35,7 @@ class Region:
     @classmethod
     def of_landmarks(cls, points: Floats) -> "Region":
         """The window for a face whose landmarks (468, 2 or 3) are known."""
-        low, high = points[:, :2].min(0), points[:, :2].max(0)
+        low, high = bounds(points)
         eyes = points[LEFT_EYE, :2] - points[RIGHT_EYE, :2]
         angle = float(np.arctan2(eyes[1], eyes[0]))
         middle = (low + high) / 2

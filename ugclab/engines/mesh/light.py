@@ -146,14 +146,14 @@ class SceneLight:
 def _hair_over(here: Floats, skin: Floats, forehead: Floats) -> Floats:
     """(LIGHT_GRID height, width) how likely the wearer's hair covers forehead and temples."""
     sure = (skin * (1 - forehead)).ravel()
-    luma = np.log(np.maximum(here[..., 0], 4.0))
-    tint = here[..., 1:] / np.maximum(here[..., :1], 12.0)
-    features = np.dstack([luma, tint]).reshape(-1, 3)
+    luma, *tints = cv2.split(here)
+    brightness = np.maximum(luma, 12.0)
+    features = np.stack([np.log(np.maximum(luma, 4.0)), *(tint / brightness for tint in tints)]).reshape(3, -1)
     total = max(float(sure.sum()), 1e-3)
-    apart = features - sure @ features / total
+    apart = features - (features @ sure / total)[:, None]
     apart *= apart
-    spread = np.clip(np.sqrt(sure @ apart / total), (0.15, 0.03, 0.03), (0.30, 0.08, 0.08))
-    distance = (apart @ (spread**-2).astype(np.float32)).reshape(skin.shape)
+    spread = np.clip(np.sqrt(apart @ sure / total), (0.15, 0.03, 0.03), (0.30, 0.08, 0.08))
+    distance = ((spread**-2).astype(np.float32) @ apart).reshape(skin.shape)
     hair: Floats = cv2.blur(np.clip((distance - 7) / 8, 0, 1) * forehead, (3, 3))
     return hair
 
@@ -196,21 +196,24 @@ def _pattern(here: Floats, there: Floats, weight: Floats) -> Floats:
     proportion to luma: highlights take the lamp's tint, blacks stay black.
     """
     side = 9
-    stats = np.dstack([here, there, np.ones_like(weight)]) * weight[..., None]
-    mean = stats.sum((0, 1))
+    stats = (
+        np.stack([*cv2.split(here), *cv2.split(there), np.ones_like(weight)]) * weight
+    )  # by planes: a third the time
+    mean = stats.sum((1, 2))
     mean /= max(float(mean[6]), 1e-3)
-    broad = _box(stats, side)
+    broad = np.stack(cv2.split(_box(cv2.merge(tuple(stats)), side)))
     # Where no skin is near, the face's mean stands in.
-    broad = (broad[..., :6] + 0.02 * mean[:6]) / (broad[..., 6:] + 0.02)
-    ours, theirs = np.maximum(broad[..., 0], 2.0), np.maximum(broad[..., 3], 2.0)
-    tints = broad[..., 1:3] / ours[..., None] - broad[..., 4:6] / theirs[..., None]
+    broad = (broad[:6] + 0.02 * mean[:6, None, None]) / (broad[6] + 0.02)
+    ours, theirs = np.maximum(broad[0], 2.0), np.maximum(broad[3], 2.0)
+    tints = broad[1:3] / ours - broad[4:6] / theirs
     whole = max(float(mean[0]), 1.0) / max(float(mean[3]), 1.0)
-    return np.dstack([np.clip(ours / theirs / whole, *GAIN_LIMITS) * np.float32(whole), tints])
+    pattern: Floats = cv2.merge([np.clip(ours / theirs / whole, *GAIN_LIMITS) * np.float32(whole), *tints])
+    return pattern
 
 
 def _box(values: Floats, side: int) -> Floats:
     """Two box filters, as good as a Gaussian here and a third of its price."""
-    twice: Floats = cv2.blur(cv2.blur(np.ascontiguousarray(values), (side, side)), (side, side))
+    twice: Floats = cv2.blur(cv2.blur(values, (side, side)), (side, side))
     return twice
 
 

@@ -32,9 +32,10 @@ class Material:
         self._crispness: Floats | None = None
         self._count = 0
         self.luma = np.empty(0, np.float32)
-        """(height, width) in 8-bit codes, with the footage's share of detail."""
+        """(height, width) in 8-bit codes above black, with the footage's share of detail."""
         self.tint = np.empty(0, np.float32)
-        """(height, width, 3) U, V and the luma they go with, without fine detail."""
+        """(height, width, 4) U and V from neutral, the luma above black they go with, without fine detail, and nothing:
+        four planes are warped fastest."""
         self.soft = np.empty(0, np.float32)
         """(height, width, 3) YUV, blurred: what light is compared with."""
 
@@ -45,7 +46,8 @@ class Material:
             return
         yuv = to_yuv(self._rgb, conversion)
         self._codes = conversion
-        luma = np.ascontiguousarray(yuv[..., 0])
+        black = np.float32(0.0 if picture.colour.full_range else 16.0)
+        luma = yuv[..., 0] - black
         layers = [luma, *(blur(luma, sigma) for sigma in BANDS)]
         details = [layers[i] - layers[i + 1] for i in range(len(BANDS))]
         self._details = details
@@ -54,10 +56,11 @@ class Material:
         self.soft = blur(yuv, 3.0)
         tints = []
         for index in (1, 2):
-            chroma = np.ascontiguousarray(yuv[..., index])
+            chroma = yuv[..., index] - np.float32(128)
             broad = blur(chroma, 14.0)
             tints.append(cv2.addWeighted(broad, 1 - TINT, blur(chroma, 1.0), TINT, 0))
-        self.tint = cv2.merge([*tints, self.soft[..., 0]])
+        broad = self.soft[..., 0] - black
+        self.tint = cv2.merge([*tints, broad, broad])
 
     def _without_cracks(self, detail: Floats) -> Floats:
         """A crease far deeper than the rest of the skin stays a hard line however soft the footage: bound it."""
@@ -91,9 +94,7 @@ class Material:
         for i, limits in enumerate(CRISPNESS_LIMITS):
             band, mine = layers[i] - layers[i + 1], self._details[i]
             ours = cv2.remap(mine, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) * lit
-            ratio = np.sqrt(
-                float((band * band * skin).sum() / total) / max(float((ours * ours * skin).sum() / total), 1e-3)
-            )
+            ratio = np.sqrt(np.vdot(band * band, skin) / total / max(np.vdot(ours * ours, skin) / total, 1e-3))
             ratios.append(np.clip(1.05 * ratio, *limits))
         crispness = np.array(ratios, np.float32)
         old = self._crispness

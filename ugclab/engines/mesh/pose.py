@@ -1,8 +1,10 @@
 """Where a face is and how it is turned: a similarity between a shape in the face's own frame and landmarks in a
 picture."""
 
+import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ugclab.engines.mesh import topology
@@ -42,17 +44,17 @@ class Pose:
     @property
     def yaw(self) -> float:
         """Degrees the face is turned sideways as they are read, see FLATTENED; the sign is the side."""
-        return float(np.degrees(np.arctan2(-self.rotation[0, 2], np.hypot(self.rotation[0, 0], self.rotation[1, 0]))))
+        return math.degrees(math.atan2(-self.rotation[0, 2], math.hypot(self.rotation[0, 0], self.rotation[1, 0])))
 
     @property
     def pitch(self) -> float:
         """Degrees the face is tilted up or down."""
-        return float(np.degrees(np.arctan2(self.rotation[1, 2], self.rotation[2, 2])))
+        return math.degrees(math.atan2(self.rotation[1, 2], self.rotation[2, 2]))
 
     @property
     def roll(self) -> float:
         """Radians clockwise from upright, in the picture."""
-        return float(np.arctan2(self.rotation[1, 0], self.rotation[0, 0]))
+        return math.atan2(self.rotation[1, 0], self.rotation[0, 0])
 
 
 def _rigidity() -> Floats:
@@ -75,9 +77,9 @@ def fit(points: Floats, shape: Floats, weights: Floats = RIGIDITY) -> Pose:
     shape_mean, points_mean = weights @ shape, weights @ points
     a, b = shape - shape_mean, points - points_mean
     weighted = a * weights[:, None]
-    u, s, vt = np.linalg.svd(b.T @ weighted)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))], np.float32)
+    s, u, vt = cv2.SVDecomp(b.T @ weighted)  # OpenCV's takes a fifth of the time of numpy's for so small a matrix
+    sign = np.array([1.0, 1.0, np.sign(cv2.determinant(u @ vt))], np.float32)
     rotation = (u * sign) @ vt
-    scale = float((s * sign).sum()) / max(float(np.vdot(weighted, a)), 1e-12)
-    centre = points_mean - scale * rotation @ shape_mean
+    scale = float(sign @ s[:, 0]) / max(float(np.vdot(weighted, a)), 1e-12)
+    centre = points_mean - np.float32(scale) * rotation @ shape_mean
     return Pose(rotation.astype(np.float32), scale, centre.astype(np.float32))

@@ -62,7 +62,7 @@ class Recorder:
     def add(self, track: int, points: Floats, *, hand: bool = False, bridge: float = np.nan) -> None:
         """One face of the frame begun last; `points` (468, 3) in px, and what is before it."""
         self._landmarks.write(np.ascontiguousarray(points, "<f4").tobytes())
-        low, high = points[:, :2].min(0), points[:, :2].max(0)
+        low, high = topology.bounds(points)
         x, y = (low + high) / 2
         turned = pose.fit(points, topology.canonical())
         size = float(high[0] - low[0])

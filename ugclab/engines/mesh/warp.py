@@ -95,6 +95,8 @@ def _most(corners: Floats) -> Floats:
 
 def _global_affine(points: Floats, targets: Floats) -> Floats:
     """(2, 3) from cells to targets."""
-    design = np.column_stack([points, np.ones(len(points), np.float32)])
-    solved = np.linalg.solve(design.T @ design, design.T @ targets)
-    return solved.astype(np.float32).T
+    design = np.ones((len(points), 3), np.float32)
+    design[:, :2] = points
+    _, solved = cv2.solve(design.T @ design, design.T @ targets, flags=cv2.DECOMP_CHOLESKY)
+    affine: Floats = solved.T
+    return affine
