@@ -159,7 +159,7 @@ def test_a_shadow_down_the_face_is_evened_out_and_told(
     hard = lit_from_one_side(photo, points)
     worn = prepare(hard, *models)
     assert any("lit from one side" in warning for warning in worn.warnings)
-    monkeypatch.setattr(one_sided, "LEAN", 9.0)
+    monkeypatch.setattr(one_sided, "LEAN", (8.0, 9.0))
     before = prepare(hard, *models)
     assert shadow_edge(before.texture) > 0.06
     assert shadow_edge(worn.texture) < 0.6 * shadow_edge(before.texture)

@@ -73,13 +73,10 @@ def prepare(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker
         warnings.append("the avatar wears glasses: they are taken off; a photo without them looks better")
     looks = skin.fit(raw)
     known, trusted = skin.face(looks), skin.like_skin(looks)
-    if abs(looks.lean) > one_sided.LEAN:
-        raw, known = one_sided.brighter_half(raw, known, looks.lean)
+    if abs(looks.lean) > one_sided.HARD:
+        warnings.append("the avatar is lit from one side, which is evened out: an evenly lit photo looks better")
         trusted = np.ones_like(known)
-        warnings.append(
-            "the avatar is lit from one side: its brighter half is mirrored; an evenly lit photo looks better"
-        )
-    even = even_light(raw, known)
+    even = even_light(one_sided.evened(raw, known, looks.lean), known)
     texture, known = mirrored(even, known, trusted)
     if skin.brows_hidden(known) > HIDDEN:
         warnings.append("the avatar's brows are covered: the footage's own stay; a photo that shows them looks better")

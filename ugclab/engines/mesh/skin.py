@@ -56,13 +56,13 @@ class Skin:
 
 def fit(texture: Floats) -> Skin:
     """Fit the skin of a texture (HEIGHT, WIDTH, 3), RGB in [0, 1]."""
-    features = np.log(np.maximum(cv2.GaussianBlur(texture, (0, 0), 1.5), 0.02))
-    green = features[..., 1]
-    features = np.dstack([green, features[..., 0] - green, features[..., 2] - green])
+    looks = np.log(np.maximum(cv2.GaussianBlur(texture, (0, 0), 1.5), 0.02))
+    green = looks[..., 1]
+    looks = np.dstack([green, looks[..., 0] - green, looks[..., 2] - green])
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     x, y = (columns - WIDTH / 2) / (WIDTH / 2), (rows - HEIGHT / 2) / (WIDTH / 2)
     curved = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    plain = 1 - _features()
+    plain = 1 - features()
     face = oval_mask(0.86, 0.88, 0.92, 0.0) * plain > 0.5
     # Cheeks, nose and chin first, by planes; then whatever is like them, whose light may be curved.
     sure = oval_mask(0.45, 0.72, 0.85, 0.0) * plain * (1 - above(LOWER_BROWS, 1)) > 0.5
@@ -71,8 +71,8 @@ def fit(texture: Floats) -> Skin:
         square = np.zeros((HEIGHT, WIDTH), np.float32)
         for index, limits in enumerate(SPREAD):
             basis = curved if index == 0 and turn else curved[..., :3]
-            weights, spread = _robust(basis[sure], features[..., index][sure])
-            off = (features[..., index] - basis @ weights) / np.float32(np.clip(spread, *limits))
+            weights, spread = _robust(basis[sure], looks[..., index][sure])
+            off = (looks[..., index] - basis @ weights) / np.float32(np.clip(spread, *limits))
             square += off * off
             if index == 0:
                 light = basis @ weights
@@ -85,7 +85,7 @@ def fit(texture: Floats) -> Skin:
 
 def face(skin: Skin) -> Floats:
     """(HEIGHT, WIDTH) how surely a pixel is face, and nothing before it or beside it: 0-1."""
-    odd = (skin.apart > FAR) & (_features() < 0.5) & (_core() < 0.5)
+    odd = (skin.apart > FAR) & (features() < 0.5) & (_core() < 0.5)
     odd &= np.arange(HEIGHT)[:, None] < texture_points()[topology.OUTER_LIPS, 1].mean()
     outside = oval_mask(0.97, 0.97, 0.97, 0.0) < 0.5
     _, parts = cv2.connectedComponents((odd | outside).astype(np.uint8))
@@ -102,7 +102,7 @@ def like_skin(skin: Skin) -> Floats:
     reflection, what `face` could not tell from it."""
     broad = blur(skin.apart, 6)
     worse = np.clip((broad - broad[:, ::-1] - WORSE[0]) / (WORSE[1] - WORSE[0]), 0, 1)
-    like: Floats = 1 - cv2.GaussianBlur(worse * (1 - np.maximum(_core(), _features())), (0, 0), 4)
+    like: Floats = 1 - cv2.GaussianBlur(worse * (1 - np.maximum(_core(), features())), (0, 0), 4)
     return like
 
 
@@ -142,7 +142,7 @@ def _hung_over(over: Floats) -> Floats:
     return hung
 
 
-def _features() -> Floats:
+def features() -> Floats:
     """(HEIGHT, WIDTH) 1 on eyes, brows, nostrils and lips, which are face and no skin."""
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
     for ring, grow in (
