@@ -1,6 +1,7 @@
 """The parts of the texture every face shares: what is worn, what stays the wearer's own, what tells of the light."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -38,6 +39,7 @@ class Masks:
     """Where the wearer's hair may hang into the face."""
 
 
+@cache
 def masks(eyes: tuple[float, float, float]) -> Masks:
     """The masks every face shares: they lie in the texture, so they follow lids, lips and perspective.
 

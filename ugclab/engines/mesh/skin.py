@@ -6,9 +6,11 @@ not face. A brow that something covers from above is not one either.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ugclab.engines.mesh import topology
 from ugclab.engines.mesh.texture import (
@@ -33,7 +35,8 @@ SPREAD = ((0.10, 0.20), (0.04, 0.09), (0.05, 0.10))
 WORSE = (1.0, 2.5)
 """By how many standard deviations one half of a face may be further from skin than the other before it is replaced, in
 part and wholly."""
-ROUNDS = 3
+ROUNDS, STEP = 2, 4
+"""How often, and on each how many-th pixel and row, skin is fitted anew."""
 BROW_BAND = 16
 """Px above a brow in which is looked for what hangs over it; a brow is about 20 px high."""
 HUNG = 0.25
@@ -56,31 +59,39 @@ class Skin:
 
 def fit(texture: Floats) -> Skin:
     """Fit the skin of a texture (HEIGHT, WIDTH, 3), RGB in [0, 1]."""
-    looks = np.log(np.maximum(cv2.GaussianBlur(texture, (0, 0), 1.5), 0.02))
-    green = looks[..., 1]
-    looks = np.dstack([green, looks[..., 0] - green, looks[..., 2] - green])
+    logs = np.log(np.maximum(cv2.GaussianBlur(texture, (0, 0), 1.5), 0.02))
+    green = logs[..., 1]
+    looks = np.dstack([green, logs[..., 0] - green, logs[..., 2] - green])
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     x, y = (columns - WIDTH / 2) / (WIDTH / 2), (rows - HEIGHT / 2) / (WIDTH / 2)
     curved = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
     plain = 1 - features()
-    face = oval_mask(0.86, 0.88, 0.92, 0.0) * plain > 0.5
+    inside = oval_mask(0.86, 0.88, 0.92, 0.0) * plain > 0.5
     # Cheeks, nose and chin first, by planes; then whatever is like them, whose light may be curved.
     sure = oval_mask(0.45, 0.72, 0.85, 0.0) * plain * (1 - above(LOWER_BROWS, 1)) > 0.5
-    apart = np.zeros((HEIGHT, WIDTH), np.float32)
-    for turn in range(ROUNDS):
-        square = np.zeros((HEIGHT, WIDTH), np.float32)
-        for index, limits in enumerate(SPREAD):
-            basis = curved if index == 0 and turn else curved[..., :3]
-            weights, spread = _robust(basis[sure], looks[..., index][sure])
-            off = (looks[..., index] - basis @ weights) / np.float32(np.clip(spread, *limits))
-            square += off * off
-            if index == 0:
-                light = basis @ weights
-        apart = np.sqrt(square)
-        sure = (sure | face) & (apart < NEAR)
+    few = np.s_[::STEP, ::STEP]
+    apart, light = _fitted(looks[few], curved[few], sure[few], looks, curved, degree=3)
+    for _ in range(ROUNDS):
+        sure = (sure | inside) & (apart < NEAR)
+        apart, light = _fitted(looks[few], curved[few], sure[few], looks, curved, degree=6)
     inner = oval_mask(0.8, 0.8, 0.85, 0.0)[:, WIDTH // 2 :]
     half = (light - light[:, ::-1])[:, WIDTH // 2 :]
     return Skin(apart, float((half * inner).sum() / inner.sum()))
+
+
+def _fitted(
+    few: Floats, basis: Floats, sure: NDArray[np.bool_], looks: Floats, curved: Floats, degree: int
+) -> tuple[Floats, Floats]:
+    """Skin.apart and the fitted log-luma, of `looks` (HEIGHT, WIDTH, 3), by its `few` that are `sure`; tints by a
+    plane, light by as many terms as its `degree`."""
+    square = np.zeros(looks.shape[:2], np.float32)
+    fits = []
+    for index, limits in enumerate(SPREAD):
+        terms = 3 if index else degree
+        weights, spread = _robust(basis[sure][:, :terms], few[..., index][sure])
+        fits.append(curved[..., :terms] @ weights)
+        square += ((looks[..., index] - fits[-1]) / np.float32(np.clip(spread, *limits))) ** 2
+    return np.sqrt(square), fits[0]
 
 
 def face(skin: Skin) -> Floats:
@@ -112,6 +123,7 @@ def brows_hidden(known: Floats) -> float:
     return 1 - float((known * brows).sum() / brows.sum())
 
 
+@cache
 def _core() -> Floats:
     """(HEIGHT, WIDTH) 1 on the middle of a face below its brows, and on its eyes: a shadow may reach there, hair hardly
     does."""
@@ -142,6 +154,7 @@ def _hung_over(over: Floats) -> Floats:
     return hung
 
 
+@cache
 def features() -> Floats:
     """(HEIGHT, WIDTH) 1 on eyes, brows, nostrils and lips, which are face and no skin."""
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
@@ -160,10 +173,11 @@ def features() -> Floats:
 
 def _robust(basis: Floats, values: Floats) -> tuple[Floats, float]:
     """Least squares that a few odd ones do not sway (Cauchy's weights): coefficients, and a standard deviation."""
-    weight = np.ones(len(values), np.float32)
-    for _ in range(12):
-        found = np.linalg.lstsq(basis * weight[:, None], values * weight, rcond=None)[0].astype(np.float32)
+    weight = np.ones_like(values)
+    for _ in range(8):
+        weighted = basis * weight[:, None]
+        found = np.linalg.solve(basis.T @ weighted, weighted.T @ values).astype(np.float32)
         off = values - basis @ found
         spread = max(1.48 * float(np.median(np.abs(off))), 0.03)
-        weight = 1 / np.sqrt(1 + (off / (2 * spread)) ** 2)
+        weight = (1 / (1 + (off / (2 * spread)) ** 2)).astype(np.float32)
     return found, spread
