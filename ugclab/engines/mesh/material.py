@@ -15,6 +15,8 @@ CRISPNESS_LIMITS = ((0.3, 1.1), (0.45, 1.1), (0.6, 1.1))
 """Least and most of the avatar's pores, wrinkles and folds that are worn."""
 CRACKS, DEEPEST = 2, 1.5
 """The bands in which lines are bounded on skin, finest first, and at how many standard deviations."""
+SOFTER = np.float32(0.3)
+"""How much softer than the photo the footage is where they are bounded wholly; they stay where it is as crisp."""
 TINT = 0.5
 """Share of the avatar's local tints that is worn: redness doubles under a warm light."""
 
@@ -28,7 +30,8 @@ class Material:
         self._skin = skin
         self._codes: Codes | None = None
         self._details: list[Floats] = []
-        self._worn: list[Floats] = []
+        self._cracks: list[Floats] = []
+        self._form = np.empty(0, np.float32)
         self._crispness: Floats | None = None
         self._count = 0
         self.luma = np.empty(0, np.float32)
@@ -50,8 +53,8 @@ class Material:
         luma = yuv[..., 0] - black
         layers = [luma, *(blur(luma, sigma) for sigma in BANDS)]
         details = [layers[i] - layers[i + 1] for i in range(len(BANDS))]
-        self._details = details
-        self._worn = [*(self._without_cracks(detail) for detail in details[:CRACKS]), *details[CRACKS:], layers[-1]]
+        self._details, self._form = details, layers[-1]
+        self._cracks = [detail - self._without_cracks(detail) for detail in details[:CRACKS]]
         self.luma = luma
         self.soft = blur(yuv, 3.0)
         tints = []
@@ -101,6 +104,9 @@ class Material:
         new = crispness if old is None else old + np.float32(0.3) * (crispness - old)
         if old is None or np.abs(new - old).max() > 0.01:
             self._crispness = new
-            self.luma = self._worn[-1].copy()
-            for share, detail in zip(new, self._worn, strict=False):
+            self.luma = self._form.copy()
+            for share, detail in zip(new, self._details, strict=True):
                 self.luma += share * detail
+            for share, crack in zip(new, self._cracks, strict=False):
+                softer = np.clip((1 - share) / SOFTER, 0, 1)
+                self.luma -= softer * share * crack
