@@ -30,8 +30,6 @@ TURNED = 30.0 * pose.FLATTENED
 """From here on the far side of the photo is mostly made of the near one: worth a warning."""
 GRIMACE = 0.25
 """Opening of the lips, in widths of the mouth, from which on cheeks and chin are drawn with it: smiles have 0.2."""
-HIDDEN = 0.5
-"""Share of the brows that is covered, from which on it is worth a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +40,21 @@ class Avatar:
     """(468, 3) landmarks in the face's own frame, in units of the canonical shape."""
     texture: Floats
     """(HEIGHT, WIDTH, 3) RGB in [0, 1], evenly lit."""
-    known: Floats
-    """(HEIGHT, WIDTH) where the photo showed it, 0-1: nothing is worn where hair hung over the face."""
+    share: Floats
+    """(HEIGHT, WIDTH) 1, and 0 on brows that something covered in the photo: there the wearer's own stay."""
     warnings: tuple[str, ...]
     bare: bool = False
     """Glasses were taken off it: what is around its eyes is guessed."""
 
     def save(self, path: Path) -> None:
         """Keep what was prepared."""
-        np.savez(path, shape=self.shape, texture=self.texture, known=self.known, bare=self.bare)
+        np.savez(path, shape=self.shape, texture=self.texture, share=self.share, bare=self.bare)
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Take up what `save` kept; its warnings were told then."""
         with np.load(path) as kept:
-            return cls(kept["shape"], kept["texture"], kept["known"], (), bool(kept["bare"]))
+            return cls(kept["shape"], kept["texture"], kept["share"], (), bool(kept["bare"]))
 
 
 def prepare(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) -> Avatar:
@@ -78,11 +76,12 @@ def prepare(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker
         trusted = np.ones_like(known)
     even = even_light(one_sided.evened(raw, known, looks.lean), known)
     texture, known = mirrored(even, known, trusted)
-    if skin.brows_hidden(known) > HIDDEN:
+    share = skin.wearable(known)
+    if share.min() < 0.5:
         warnings.append("the avatar's brows are covered: the footage's own stay; a photo that shows them looks better")
     own = masks(BARE_EYES if bare else EYES).own
     texture = without_lashes(fill_outside(texture, known), own)
-    return Avatar(shape, texture, known, tuple(warnings), bare)
+    return Avatar(shape, texture, share, tuple(warnings), bare)
 
 
 def find_face(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) -> tuple[Floats, list[str]]:

@@ -7,7 +7,6 @@ only the final look-up and blend touch pixels, and only inside the face's rectan
 import cv2
 import numpy as np
 
-from ugclab.engines.mesh import texture as worn
 from ugclab.engines.mesh import topology
 from ugclab.engines.mesh.light import GRID, SceneLight, grid_affine
 from ugclab.engines.mesh.masks import BARE_EYES, EYES, masks
@@ -16,6 +15,7 @@ from ugclab.engines.mesh.pose import FLATTENED, Pose
 from ugclab.engines.mesh.sampling import Picture, Plane
 from ugclab.engines.mesh.shape import Delta
 from ugclab.engines.mesh.spectacles import Spectacles
+from ugclab.engines.mesh.texture import texture_points
 from ugclab.engines.mesh.topology import Floats
 from ugclab.engines.mesh.warp import inverse_map
 
@@ -41,20 +41,20 @@ class Wearer:
         delta: Delta,
         spectacles: Spectacles | None = None,
         *,
-        known: Floats | None = None,
+        share: Floats | None = None,
         bare: bool = False,
     ) -> None:
-        """`texture`, `known` (None: all of it) and `bare` are Avatar's, `delta` the difference to the clip's face,
+        """`texture`, `share` (None: all of it) and `bare` are Avatar's, `delta` the difference to the clip's face,
         `spectacles` what stays on it."""
         self._delta = delta
         self._spectacles = spectacles
         self._light = SceneLight()
-        self._points = worn.texture_points()
+        self._points = texture_points()
         self._room = _Room()
         eyes = BARE_EYES if bare else EYES
         shared = masks(eyes)
         self._material = Material(texture, shared.light)
-        face = shared.face if known is None else shared.face * known
+        face = shared.face if share is None else shared.face * share
         # How far beyond its landmarks the wearer's own share of a feature goes to the left, up, right and down, in its
         # width; a closed eye's landmarks have no height.
         across, up, down = eyes[0] - 0.5 + FEATHER, eyes[1] - eyes[2] + FEATHER, eyes[1] + eyes[2] + FEATHER

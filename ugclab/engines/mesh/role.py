@@ -99,7 +99,7 @@ def wearer(avatar: Avatar, part: Part) -> Wearer:
     """The avatar's mesh, for one person's face."""
     worn = None if part.eyewear is None else Spectacles(part.eyewear, part.rest)
     delta = shape.identity_delta(avatar.shape, part.rest)
-    return Wearer(avatar.texture, delta, worn, known=avatar.known, bare=avatar.bare)
+    return Wearer(avatar.texture, delta, worn, share=avatar.share, bare=avatar.bare)
 
 
 def perform(roles: Sequence[Role], segment: SegmentContext, frames: Iterable[Frame]) -> Iterator[Frame]:

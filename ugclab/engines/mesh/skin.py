@@ -117,10 +117,21 @@ def like_skin(skin: Skin) -> Floats:
     return like
 
 
-def brows_hidden(known: Floats) -> float:
-    """Share of the brows (0-1) that `face` does not see."""
-    brows = np.maximum(ring_mask(topology.RIGHT_BROW, (1.0, 1.0), 0.0), ring_mask(topology.LEFT_BROW, (1.0, 1.0), 0.0))
-    return 1 - float((known * brows).sum() / brows.sum())
+def wearable(known: Floats) -> Floats:
+    """(HEIGHT, WIDTH) 1, and 0 on brows of which too little is `known`: skin can be filled in, a brow cannot."""
+    hidden = np.zeros((HEIGHT, WIDTH), np.float32)
+    for ring, side in ((topology.RIGHT_BROW, np.s_[:, : WIDTH // 2]), (topology.LEFT_BROW, np.s_[:, WIDTH // 2 :])):
+        brow = ring_mask(ring, (1.0, 1.0), 0.0)
+        if float((known * brow).sum()) < (1 - WHOLE) * float(brow.sum()):
+            hidden[side] = _brows()[side]
+    worn: Floats = 1 - cv2.GaussianBlur(cv2.dilate(hidden, np.ones((MARGIN, MARGIN))), (0, 0), MARGIN / 2)
+    return worn
+
+
+def _brows() -> Floats:
+    """(HEIGHT, WIDTH) 1 on the brows and between them."""
+    brows: Floats = cv2.dilate(above(LOWER_BROWS, 1) - above(UPPER_BROWS, 1), np.ones((9, 1)))
+    return brows
 
 
 @cache
@@ -150,7 +161,7 @@ def _hung_over(over: Floats) -> Floats:
         brow = slice(int(ends.min()) - 6, int(ends.max()) + 7)
         if covered[brow].mean() > WHOLE:
             covered[brow] = True
-    hung: Floats = cv2.dilate(above(LOWER_BROWS, 1) - forehead, np.ones((9, 1))) * covered
+    hung: Floats = _brows() * covered
     return hung
 
 
