@@ -28,7 +28,7 @@ class InSwapper:
 
     info: ClassVar[EngineInfo] = EngineInfo(
         name="inswapper",
-        version="1",
+        version="2",
         model_version="inswapper_128, w600k_r50",
         summary="InsightFace's swapping network, 128 px, painted into the face; CPU or CUDA; for research only.",
         replaces="face",
