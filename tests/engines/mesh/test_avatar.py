@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tests.engines.mesh.conftest import Models
 from tests.engines.mesh.people import Actor, wall, width
 from tests.engines.mesh.test_pose import rotation
-from ugclab.engines.mesh import avatar, one_sided, pose, topology, unrolling
+from ugclab.engines.mesh import avatar, one_sided, pose, skin, topology, unrolling
 from ugclab.engines.mesh.avatar import prepare
 from ugclab.engines.mesh.texture import HEIGHT, WIDTH, texture_points
 from ugclab.engines.mesh.warp import inverse_map
@@ -256,3 +256,20 @@ def test_what_lies_on_one_cheek_is_not_worn(models: Models, photo: Image) -> Non
     cheek = tuple(slice(int(v) - 6, int(v) + 7) for v in texture_points()[205, ::-1])
     free, worn = (prepare(picture, *models).texture[cheek].mean((0, 1)) for picture in (photo, touched))
     assert np.abs(np.log(worn / free)).max() < 0.2
+
+
+@pytest.mark.parametrize("kind", ["black", "white", "noise", "stripes"])
+def test_no_texture_is_too_odd_for_the_fit(kind: str) -> None:
+    """Whatever the model took for a face: something comes out, and nothing that is not a number."""
+    texture = {
+        "black": np.zeros((HEIGHT, WIDTH, 3), np.float32),
+        "white": np.ones((HEIGHT, WIDTH, 3), np.float32),
+        "noise": np.random.default_rng(1).random((HEIGHT, WIDTH, 3), np.float32),
+        "stripes": np.tile((np.arange(HEIGHT) // 8 % 2).astype(np.float32)[:, None, None], (1, WIDTH, 3)),
+    }[kind]
+    looks = skin.fit(texture)
+    known = skin.face(looks)
+    even = one_sided.evened(texture, known, looks.lean)
+    for part in (looks.apart, known, skin.like_skin(looks), skin.wearable(known), even):
+        assert np.isfinite(part).all()
+    assert np.isfinite(looks.lean)

@@ -35,6 +35,8 @@ SPREAD = ((0.10, 0.20), (0.04, 0.09), (0.05, 0.10))
 WORSE = (1.0, 2.5)
 """By how many standard deviations one half of a face may be further from skin than the other before it is replaced, in
 part and wholly."""
+LEAST = 100
+"""Pixels of those that must be like skin for another round: fewer say nothing of its light."""
 ROUNDS, STEP = 2, 4
 """How often, and on each how many-th pixel and row, skin is fitted anew."""
 BROW_BAND = 16
@@ -73,6 +75,8 @@ def fit(texture: Floats) -> Skin:
     apart, light = _fitted(looks[few], curved[few], sure[few], looks, curved, degree=3)
     for _ in range(ROUNDS):
         sure = (sure | inside) & (apart < NEAR)
+        if np.count_nonzero(sure[few]) < LEAST:
+            break
         apart, light = _fitted(looks[few], curved[few], sure[few], looks, curved, degree=6)
     inner = oval_mask(0.8, 0.8, 0.85, 0.0)[:, WIDTH // 2 :]
     half = (light - light[:, ::-1])[:, WIDTH // 2 :]
@@ -187,7 +191,7 @@ def _robust(basis: Floats, values: Floats) -> tuple[Floats, float]:
     weight = np.ones_like(values)
     for _ in range(8):
         weighted = basis * weight[:, None]
-        found = np.linalg.solve(basis.T @ weighted, weighted.T @ values).astype(np.float32)
+        found = np.linalg.lstsq(basis.T @ weighted, weighted.T @ values, rcond=None)[0].astype(np.float32)
         off = values - basis @ found
         spread = max(1.48 * float(np.median(np.abs(off))), 0.03)
         weight = (1 / (1 + (off / (2 * spread)) ** 2)).astype(np.float32)
