@@ -3,7 +3,7 @@
 import numpy as np
 
 from ugclab.engines.mesh import topology
-from ugclab.engines.mesh.texture import LUMA, blur, oval_mask, ring_mask, texture_points
+from ugclab.engines.mesh.texture import LUMA, blur, features_mask, oval_mask, texture_points
 from ugclab.engines.mesh.topology import Floats
 
 
@@ -14,17 +14,8 @@ def even_light(texture: Floats, known: Floats) -> Floats:
     """
     layout = texture_points()
     width = float(np.ptp(layout[topology.OVAL, 0]))
-    features = sum(
-        ring_mask(ring, grow, 0.02)
-        for ring, grow in (
-            (topology.RIGHT_EYE, (1.3, 2.2)),
-            (topology.LEFT_EYE, (1.3, 2.2)),
-            (topology.OUTER_LIPS, (1.1, 1.2)),
-            (topology.RIGHT_BROW, (1.05, 1.3)),
-            (topology.LEFT_BROW, (1.05, 1.3)),
-        )
-    )
-    weight = np.clip(1 - np.asarray(features, np.float32), 0.02, 1) * (0.05 + oval_mask(0.9, 0.9, 0.9, 0.02))
+    features = features_mask((1.3, 2.2), (1.05, 1.3), (1.1, 1.2), 0.02)
+    weight = np.clip(1 - features, 0.02, 1) * (0.05 + oval_mask(0.9, 0.9, 0.9, 0.02))
     weight = weight * (0.01 + known)
     luma = texture @ LUMA
     log_luma = np.log(np.maximum(luma, 0.03))

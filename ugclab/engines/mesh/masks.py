@@ -12,6 +12,7 @@ from ugclab.engines.mesh.texture import (
     WIDTH,
     above,
     ellipse_mask,
+    features_mask,
     oval_mask,
     ring_mask,
     texture_points,
@@ -57,14 +58,6 @@ def masks(eyes: tuple[float, float, float]) -> Masks:
         middle = corners.mean(0) + np.array([0, lower], np.float32)
         own = np.maximum(own, ellipse_mask(middle, (across, down), angle, 0.02))
     own = np.maximum(own, ring_mask(topology.OUTER_LIPS, (1.06, 1.10), 0.02))
-    features = np.zeros_like(own)
-    for ring, grow in (
-        (topology.RIGHT_EYE, (1.35, 2.6)),
-        (topology.LEFT_EYE, (1.35, 2.6)),
-        (topology.RIGHT_BROW, (1.1, 1.6)),
-        (topology.LEFT_BROW, (1.1, 1.6)),
-        (topology.OUTER_LIPS, (1.15, 1.35)),
-    ):
-        features = np.maximum(features, ring_mask(ring, grow, 0.02))
+    features = features_mask((1.35, 2.6), (1.1, 1.6), (1.15, 1.35), 0.02)
     light = oval_mask(0.86, 0.9, 0.94, 0.02) * (1 - features)
     return Masks(oval_mask(0.80, 0.91, 0.94, 0.05), own, light, above(UPPER_BROWS, 10))

@@ -20,6 +20,7 @@ from ugclab.engines.mesh.texture import (
     WIDTH,
     above,
     blur,
+    features_mask,
     oval_mask,
     ring_mask,
     texture_points,
@@ -172,15 +173,7 @@ def _hung_over(over: Floats) -> Floats:
 @cache
 def features() -> Floats:
     """(HEIGHT, WIDTH) 1 on eyes, brows, nostrils and lips, which are face and no skin."""
-    mask = np.zeros((HEIGHT, WIDTH), np.float32)
-    for ring, grow in (
-        (topology.RIGHT_EYE, (1.35, 2.4)),
-        (topology.LEFT_EYE, (1.35, 2.4)),
-        (topology.RIGHT_BROW, (1.1, 1.5)),
-        (topology.LEFT_BROW, (1.1, 1.5)),
-        (topology.OUTER_LIPS, (1.15, 1.5)),
-    ):
-        mask = np.maximum(mask, ring_mask(ring, grow, 0.01))
+    mask = features_mask((1.35, 2.4), (1.1, 1.5), (1.15, 1.5), 0.01)
     for nostril in (98, 327, 2):
         cv2.circle(mask, tuple(int(v) for v in texture_points()[nostril]), 16, 1.0, -1)
     return mask

@@ -43,6 +43,21 @@ def ring_mask(ring: NDArray[np.intp], grow: tuple[float, float], feather: float)
     return _soft_polygon((points - middle) * np.array(grow, np.float32) + middle, feather)
 
 
+def features_mask(
+    eyes: tuple[float, float], brows: tuple[float, float], lips: tuple[float, float], feather: float
+) -> Floats:
+    """(HEIGHT, WIDTH) 1 on eyes, brows and lips, each grown about its middle in (x, y)."""
+    grown = (
+        (topology.RIGHT_EYE, eyes),
+        (topology.LEFT_EYE, eyes),
+        (topology.RIGHT_BROW, brows),
+        (topology.LEFT_BROW, brows),
+        (topology.OUTER_LIPS, lips),
+    )
+    mask: Floats = np.maximum.reduce([ring_mask(ring, grow, feather) for ring, grow in grown])
+    return mask
+
+
 def ellipse_mask(centre: Floats, axes: tuple[float, float], angle: float, feather: float) -> Floats:
     """(HEIGHT, WIDTH) 1 inside an ellipse; centre and half axes in texture px, angle in radians."""
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
