@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from ugclab.engines.mesh import topology
-from ugclab.engines.mesh.texture import LUMA, blur, fill, oval_mask, ring_mask
+from ugclab.engines.mesh.texture import HEIGHT, LUMA, WIDTH, blur, fill, oval_mask, ring_mask
 from ugclab.engines.mesh.topology import Floats
 
 LASHES = 0.45
@@ -22,10 +22,10 @@ def mirrored(texture: Floats, known: Floats, trusted: Floats) -> tuple[Floats, F
     return both, whole
 
 
-def without_lashes(texture: Floats, own: Floats) -> Floats:
-    """Take away what an avatar's eyes leave around the wearer's, which stay (`own`, HEIGHT x WIDTH): ends of lashes,
-    dark sockets, the outlines of a drawing's larger eyes."""
-    plain, zone = np.ones_like(own), np.zeros_like(own)
+def without_lashes(texture: Floats) -> Floats:
+    """Take away what an avatar's eyes would leave around the wearer's: ends of lashes, dark sockets, the outlines of a
+    drawing's larger eyes."""
+    plain, zone = np.ones((HEIGHT, WIDTH), np.float32), np.zeros((HEIGHT, WIDTH), np.float32)
     for eye, brow in ((topology.RIGHT_EYE, topology.RIGHT_BROW), (topology.LEFT_EYE, topology.LEFT_BROW)):
         plain *= (1 - ring_mask(eye, (1.35, 2.4), 0.01)) * (1 - ring_mask(brow, (1.1, 1.5), 0.01))
         zone = np.maximum(zone, ring_mask(eye, (1.9, 3.4), 0.0) * (ring_mask(brow, (1.1, 1.5), 0.0) < 0.5))
