@@ -284,6 +284,19 @@ def test_the_wearer_s_own_eyes_and_mouth_stay() -> None:
         assert abs(int(frame.u[y // 2, x // 2]) - int(before["u"][y // 2, x // 2])) <= 4
 
 
+@pytest.mark.parametrize("bit_depth", [8, 10])
+def test_painted_lids_take_the_tint_of_the_face_round_them(bit_depth: int) -> None:
+    """Bluish all round the wearer's eye: what stays of it is nearer to the worn skin, whose tint is the scene's."""
+    points, frame = landmarks(face_px=180), scene(Colour(matrix="bt709", bit_depth=bit_depth))
+    (x, y), wide = points[topology.RIGHT_EYE, :2].mean(0) / 2, float(np.ptp(points[topology.RIGHT_EYE, 0])) / 2
+    step = 1 << (bit_depth - 8)
+    skin = float(np.median(frame.u)) / step
+    cv2.ellipse(frame.u, (round(x), round(y)), (round(0.8 * wide), round(0.5 * wide)), 0, 0, 360, (skin + 8) * step, -1)
+    wear(frame, points)
+    kept = float(frame.u[round(y), round(x - 0.4 * wide) : round(x + 0.4 * wide)].mean()) / step - skin
+    assert 1 < kept < 6
+
+
 def test_eyes_and_mouth_move_to_where_the_avatar_has_them() -> None:
     """An avatar whose mouth is lower carries the wearer's own mouth down."""
     lower = CANONICAL.copy()

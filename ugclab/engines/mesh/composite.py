@@ -31,6 +31,10 @@ FEATHER, LIPS_REACH = 0.13, 0.2
 """How far an eye's mask is softened beyond its axes, in widths of an eye, and how far the mouth's own share goes beyond
 its landmarks, in widths of a mouth."""
 
+LIDS, MOST_TINT = 0.6, 15.0
+"""Share of the difference in tint between the wearer's lids and the face round them that is taken off their eyes, and
+the most of it, in 8-bit codes: lids painted, reddened or shaded by a lens stand out of another's skin."""
+
 
 class Wearer:
     """One face of one clip wearing one avatar; keeps the running light between frames."""
@@ -138,7 +142,7 @@ class Wearer:
         if scale != 1:
             face *= scale
         moves = moves[0] - np.array([left, top, left, top], np.float32), moves[1]
-        _keep_own(face[None], target[None], own, moves, 1)
+        _keep_own(face[None], target[None], own, moves)
         blend(y, target, face, alpha)
 
         map_x, map_y, alpha, own, gain = halves[:5]
@@ -158,7 +162,8 @@ class Wearer:
         ]
         for target, part in zip(targets, chroma, strict=True):
             target[...] = part
-        _keep_own(colours, targets, own, moves, 2)
+        moves = moves[0] * np.float32(0.5), moves[1] * np.float32(0.5)
+        _keep_own(colours, targets, own, moves, most_tint=MOST_TINT * float(scale))
         for part, target, face in zip(chroma, targets, colours, strict=True):
             blend(part, target, face, alpha)
 
@@ -193,23 +198,34 @@ class _Room:
         )
 
 
-def _keep_own(faces: Floats, targets: Floats, own: Floats, moves: tuple[Floats, Floats], step: int) -> None:
+def _keep_own(
+    faces: Floats, targets: Floats, own: Floats, moves: tuple[Floats, Floats], most_tint: float = 0.0
+) -> None:
     """Put the wearer's own eyes and mouth over the face, carried to where the avatar's are.
 
-    `faces` and `targets` (n, height, width) are planes of 1 / `step` of the resolution in which `moves` are.
+    `faces` and `targets` (n, height, width) are planes, `moves` is in their pixels. Eyes are shifted by up to
+    `most_tint` towards what is round them.
     """
     boxes, shifts = moves
-    low = np.maximum(np.floor(boxes[:, :2] / step), 0).astype(int)
-    size = np.minimum(np.ceil(boxes[:, 2:] / step), own.shape[::-1]).astype(int) - low
-    middles = low + (size - 1) / 2 - shifts / step
-    for (x, y), (width, height), middle in zip(low.tolist(), size.tolist(), middles.tolist(), strict=True):
+    low = np.maximum(np.floor(boxes[:, :2]), 0).astype(int)
+    size = np.minimum(np.ceil(boxes[:, 2:]), own.shape[::-1]).astype(int) - low
+    middles = low + (size - 1) / 2 - shifts
+    limits = (most_tint, most_tint, 0.0)
+    for (x, y), (width, height), middle, most in zip(
+        low.tolist(), size.tolist(), middles.tolist(), limits, strict=True
+    ):
         if width < 2 or height < 2:
             continue
         part = np.s_[y : y + height, x : x + width]
+        share = own[part]
         for face, target in zip(faces, targets, strict=True):
             carried = cv2.getRectSubPix(target, (width, height), middle)
             carried -= face[part]
-            carried *= own[part]
+            if most:
+                rim = share * (1 - share)
+                apart = LIDS * float(np.vdot(carried, rim)) / max(float(rim.sum()), 1e-3)
+                carried -= np.float32(min(max(apart, -most), most))
+            carried *= share
             face[part] += carried
 
 

@@ -21,7 +21,7 @@ class MeshSwap:
 
     info: ClassVar[EngineInfo] = EngineInfo(
         name="mesh",
-        version="4",
+        version="5",
         model_version="mediapipe face_landmark 468",
         summary="A 3-D face mesh of the avatar, warped onto the footage and lit by it; runs on any CPU.",
         replaces="face",

@@ -5,12 +5,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ugclab.engines.mesh import topology
-from ugclab.engines.mesh.texture import HEIGHT, WIDTH, texture_points
+from ugclab.engines.mesh.texture import HEIGHT, LUMA, WIDTH, blur, fill, texture_points
 from ugclab.engines.mesh.topology import Floats
 from ugclab.engines.mesh.warp import inverse_map
 
 LARGEST = 1.1
 """How much wider than in its texture a face may be in the photo it is unrolled from."""
+SHOWN = (0.15, 0.45)
+"""How squarely a pixel has to be seen to be used: not at all, and wholly."""
+BETTER = 0.2
+"""How much more squarely its mirror image has to be seen to be taken instead."""
+DIM = 2.5
+"""Power of its light, beside the other half's, by which a pixel counts as less seen."""
+FINE, BROAD = 4.0, 8.0
+"""Standard deviations in px of the passage from one half to the other, and of what counts as light."""
+TAKEN, MOST = 0.8, 0.7
+"""Share of the difference in light that the mirror image takes over, and the most of it, in logarithms."""
 
 
 def unroll(photo: NDArray[np.uint8], points: Floats) -> Floats:
@@ -61,8 +71,18 @@ def _normals(points: Floats) -> Floats:
 
 
 def _mirror_hidden(texture: Floats, seen: Floats) -> Floats:
-    """Where one side was turned away, take the other side's skin."""
-    other, other_seen = texture[:, ::-1], seen[:, ::-1]
-    share = np.clip((other_seen - seen - 0.15) / 0.35, 0, 1)[..., None]
-    whole: Floats = texture * (1 - share) + other * share
+    """Where one side was turned away, take the other side's skin, in the light of this one.
+
+    Without the light, a crease runs down the nose. A dark side gives way sooner: to be lit, it would be grainy.
+    """
+    other, better = texture[:, ::-1], seen[:, ::-1] - seen
+    light = np.log(np.maximum(blur(texture @ LUMA, BROAD), 0.03))
+    shown = seen * np.exp(DIM * np.minimum(light - light[:, ::-1], 0))
+    hidden = np.clip((SHOWN[1] - shown) / (SHOWN[1] - SHOWN[0]), 0, 1) * np.clip(better / BETTER, 0, 1)
+    share = blur(hidden.astype(np.float32), FINE)
+    logs = np.log(np.maximum(cv2.GaussianBlur(texture, (0, 0), FINE), 0.03))
+    known = (1 - share) ** 2 * np.minimum(seen / SHOWN[1], 1)
+    apart = fill(np.clip(logs - logs[:, ::-1], -MOST, MOST), known, (6, 12, 24, 48))
+    lit = np.minimum(other * np.exp(TAKEN * apart), 1)
+    whole: Floats = texture + (lit - texture) * share[..., None]
     return whole
