@@ -60,10 +60,11 @@ class Judge:
         """Score the frames inside `ranges` (seconds, half-open; None means wherever the face was changed).
 
         Identity is taken from every `every`th swapped frame, all else from each. `sheet` receives a picture of pairs.
-        `truth` is the JSON file beside a clip of sample_media.hard_clips: it tells which face is meant.
-        Raises AvatarError if the avatar shows no face.
+        `truth` is the JSON file beside a clip that sample_media made: it tells which face is meant, or what its lids
+        did. Raises AvatarError if the avatar shows no face.
         """
-        meant = _read_truth(truth)
+        known = {} if truth is None else json.loads(truth.read_text())
+        meant: list[tuple[float, float] | None] | None = known.get("face")
         wanted = self._embed_avatar(avatar)
         frames = faces = missing = exact = elsewhere = strangers = 0
         samples: list[Sample] = []
@@ -104,6 +105,7 @@ class Judge:
             missing_frames=missing,
             exact_elsewhere=exact_share,
             wrong_face=strangers / len(samples) if samples and meant is not None else None,
+            lids=known.get("lids"),
         )
 
     def _embed_avatar(self, path: Path) -> NDArray[np.float64]:
@@ -237,11 +239,6 @@ def _oval_mask(picture: Still, face: Face, grown: float) -> NDArray[np.bool_]:
     mask = np.zeros(picture.y.shape, np.uint8)
     cv2.fillPoly(mask, [np.round(centre + (oval - centre) * grown).astype(np.int32)], 1)
     return mask.astype(bool)
-
-
-def _read_truth(path: Path | None) -> list[tuple[float, float] | None] | None:
-    """Read where the middle of the meant face is in every frame, px."""
-    return None if path is None else json.loads(path.read_text())["face"]
 
 
 def _distance_to(face: Face, middle: tuple[float, float]) -> float:

@@ -74,7 +74,8 @@ def to_markdown(scores: QualityScores, aims: Sequence[Target]) -> str:
             continue
         target = wanted.get(name)
         met = {True: "yes", False: "**no**", None: ""}[target.met(value) if target else None]
-        shown = "-" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}"
+        values = value if isinstance(value, tuple) else (value,)
+        shown = " / ".join("-" if v is None else str(v) if isinstance(v, int) else f"{v:.3f}" for v in values)
         lines.append(f"| {name} | {shown} | {target or ''} | {met} |")
     worst = ", ".join(f"{time:.2f} s ({distance:.2f})" for time, distance in scores.worst)
     return "\n".join([*lines, "", f"Least like the avatar: {worst}"])
@@ -108,7 +109,9 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=5, help="identity on every Nth swapped frame (5)")
     parser.add_argument("--identity", type=float, default=0.55, help="mean distance to the avatar aimed at (0.55)")
     parser.add_argument("--sheet", type=Path, help="write a PNG with pairs of faces")
-    parser.add_argument("--truth", type=Path, help="JSON beside a hard clip: which face is meant")
+    parser.add_argument(
+        "--truth", type=Path, help="JSON beside a clip of sample_media: which face is meant, or what lids did"
+    )
     parser.add_argument("--weights", type=Path, help="folder of model files; by default the one ugclab uses")
     parser.add_argument("--name", help="write benchmarks/results/quality-NAME.json and .md")
     arguments = parser.parse_args()

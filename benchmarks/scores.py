@@ -40,6 +40,10 @@ class QualityScores:
     mouth_68: float | None
     """The same by dlib's 68 points."""
     eyes_68: float | None
+    blinks: tuple[float | None, float | None] | None
+    """Correlation of the eyes' opening with what the clip was made with, as read of source and result by our mesh; None
+    without a truth. A source that is read no better cannot judge its result."""
+    blinks_68: tuple[float | None, float | None] | None
     mouth_amplitude: float | None
     """Deviation of the opening over the source's, by our mesh, whose scale differs from face to face."""
     eyes_amplitude: float | None
@@ -92,8 +96,9 @@ def score(
     missing_frames: int,
     exact_elsewhere: float | None,
     wrong_face: float | None,
+    lids: Sequence[float] | None = None,
 ) -> QualityScores:
-    """Boil the samples down."""
+    """Boil the samples down; `lids` is how far they are shut in each of the source's frames, 0-1, where it is known."""
 
     def series(measure, attribute: str) -> tuple[signals.Series, signals.Series]:
         both = [[measure(getattr(sample, attribute)[side]) for sample in samples] for side in (0, 1)]
@@ -112,6 +117,7 @@ def score(
         series(m, "meshes") for m in (signals.mouth_opening, signals.eye_opening, signals.brow_height)
     )
     mouth_68, eyes_68 = (series(m, "points") for m in (signals.mouth_opening_68, signals.eye_opening_68))
+    blinks, blinks_68 = (_against(lids, samples, both) for both in (eyes, eyes_68))
     asked = [i for i, sample in enumerate(samples) if sample.answers is not None]
     answers = np.array([samples[i].answers for i in asked]).reshape(len(asked), 2, 2)
     eyes_scaled, mouth_scaled = (
@@ -138,6 +144,8 @@ def score(
         brows=signals.correlation(*brows),
         mouth_68=signals.correlation(*mouth_68),
         eyes_68=signals.correlation(*eyes_68),
+        blinks=blinks,
+        blinks_68=blinks_68,
         mouth_amplitude=signals.amplitude(*mouth),
         eyes_amplitude=signals.amplitude(*eyes),
         mouth_amplitude_scaled=mouth_scaled,
@@ -154,3 +162,15 @@ def score(
         outside_psnr_db=psnr if samples else None,
         worst=tuple(sorted(distances, key=lambda pair: -pair[1])[:5]),
     )
+
+
+def _against(
+    lids: Sequence[float] | None, samples: list[Sample], openings: tuple[signals.Series, signals.Series]
+) -> tuple[float | None, float | None] | None:
+    """How well openings of source and result go with lids that were really open."""
+    if lids is None:
+        return None
+    inside = [i for i, sample in enumerate(samples) if sample.number < len(lids)]
+    open_by = 1 - np.array([lids[samples[i].number] for i in inside], float)
+    before, after = (signals.correlation(open_by, opening[inside]) for opening in openings)
+    return before, after

@@ -9,6 +9,7 @@ these give the same pictures; another espeak-ng gives another voice and so anoth
 
 import argparse
 import hashlib
+import json
 import tempfile
 import time
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sample_media.expression import Pose
 from sample_media.motion import read_wav, speak, talk
 from sample_media.portrait import Portrait, Still
 from ugclab.settings import Settings
@@ -139,8 +141,10 @@ def encode_voice(sound, voice: tuple[NDArray[np.float64], int], length: Fraction
     return packets + sound.encode(None)
 
 
-def make_clip(still: Still, path: Path, model: Path, *, voice: str, seconds: float = SECONDS, seed: int = SEED) -> None:
-    """Film a still that speaks."""
+def make_clip(
+    still: Still, path: Path, model: Path, *, voice: str, seconds: float = SECONDS, seed: int = SEED
+) -> list[Pose]:
+    """Film a still that speaks; give what it did in each frame."""
     portrait = Portrait(still, model)
     with tempfile.TemporaryDirectory() as scratch:
         speak(Path(scratch) / "voice.wav", voice)
@@ -152,11 +156,18 @@ def make_clip(still: Still, path: Path, model: Path, *, voice: str, seconds: flo
         samples, rate, round(seconds * FPS), FPS, seed, smiling=still.smiles, jaw_scale=0.5 if still.smiles else 0.4
     )
     write_clip(path, (portrait.render(pose) for pose in poses), (samples, rate))
+    return poses
+
+
+def write_truth(poses: list[Pose], path: Path) -> None:
+    """Write how far lids are shut and the jaw is dropped in each frame, 0-1, for `benchmarks.quality --truth`."""
+    truth = {"fps": FPS, "lids": [round(pose.lids, 3) for pose in poses], "jaw": [round(pose.jaw, 3) for pose in poses]}
+    path.write_text(json.dumps(truth))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--to", type=Path, default=Path(__file__).parent.parent / "ugclab" / "sample")
+    parser.add_argument("--to", type=Path, help="another folder; the truth is written there, too")
     parser.add_argument("--reverse", action="store_true", help="Hopper speaks, and the astronaut is the avatar")
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--weights", type=Path, help="folder of model files; by default the one ugclab uses")
@@ -164,19 +175,22 @@ def main() -> None:
     settings = Settings()
     folder = arguments.weights or settings.weights_dir
     model = ensure([LANDMARK_MODEL], folder, offline=settings.offline, mirror=settings.weights_mirror)[LANDMARK_MODEL]
-    arguments.to.mkdir(parents=True, exist_ok=True)
+    to = arguments.to or Path(__file__).parent.parent / "ugclab" / "sample"
+    to.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     speaker, other = (hopper(), astronaut()) if arguments.reverse else (astronaut(), hopper())
-    make_clip(
+    poses = make_clip(
         speaker,
-        arguments.to / "talking_head.mp4",
+        to / "talking_head.mp4",
         model,
         voice="en-us+f4" if arguments.reverse else "en-us+f3",
         seconds=arguments.seconds,
     )
-    write_avatar(other, arguments.to / "avatar.jpg")
-    size_mb = (arguments.to / "talking_head.mp4").stat().st_size / 1e6
-    print(f"{arguments.to}: {arguments.seconds:g} s, {size_mb:.1f} MB, in {time.perf_counter() - began:.0f} s")
+    write_avatar(other, to / "avatar.jpg")
+    if arguments.to:
+        write_truth(poses, to / "talking_head.json")
+    size_mb = (to / "talking_head.mp4").stat().st_size / 1e6
+    print(f"{to}: {arguments.seconds:g} s, {size_mb:.1f} MB, in {time.perf_counter() - began:.0f} s")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The judge on the packaged sample: what was done to the clip must show in the scores, and nothing else."""
 
+import json
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sample_media.make_sample import FPS, SEED
+from sample_media.motion import blinks
 from ugclab.sample import AVATAR, CLIP
 from ugclab.settings import Settings
 from ugclab.weights.hub import verify
@@ -85,6 +88,22 @@ def test_darker_face_is_the_same_face(judge: Judge, source: Path, tmp_path: Path
     assert scores.mouth_amplitude == pytest.approx(1, abs=0.1)
     assert scores.jitter == pytest.approx(1, abs=0.2)
     assert scores.displacement_p95 < 0.01
+
+
+def test_lids_are_held_against_what_the_clip_was_made_with(judge: Judge, source: Path, tmp_path: Path) -> None:
+    """The sample's own blinks, drawn from its seed: both judges find them in source and result; reversed, neither."""
+    lids = blinks(750, FPS, np.random.default_rng(SEED))[:FRAMES].tolist()
+    result = rewrite(tmp_path / "dark.mp4", lambda _, luma: darken(luma))
+    told, reverse = (tmp_path / name for name in ("told.json", "reverse.json"))
+    told.write_text(json.dumps({"lids": lids}))
+    reverse.write_text(json.dumps({"lids": lids[::-1]}))
+    right, wrong = (judge.measure(source, result, AVATAR, every=30, truth=truth) for truth in (told, reverse))
+    assert right.blinks is not None
+    assert right.blinks_68 is not None
+    assert min(right.blinks + right.blinks_68) > 0.8
+    assert wrong.blinks is not None
+    assert max(wrong.blinks) < 0.3
+    assert right.wrong_face is None
 
 
 def test_frozen_face_shows(judge: Judge, source: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ugclab.engines.mesh.bare import without_glasses
 from ugclab.engines.mesh.detector import Detector
 from ugclab.engines.mesh.evening import even_light
 from ugclab.engines.mesh.landmarks import Landmarker, Region
-from ugclab.engines.mesh.mending import fill_outside, mirrored, without_lashes
+from ugclab.engines.mesh.mending import fill_outside, mirrored, without_dimples, without_lashes
 from ugclab.engines.mesh.sampling import Still
 from ugclab.engines.mesh.topology import Floats
 from ugclab.engines.mesh.unrolling import unroll
@@ -78,7 +78,7 @@ def prepare(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker
     share = skin.wearable(known)
     if share.min() < 0.5:
         warnings.append("the avatar's brows are covered: the footage's own stay; a photo that shows them looks better")
-    return Avatar(shape, without_lashes(fill_outside(texture, known)), share, tuple(warnings), bare)
+    return Avatar(shape, without_dimples(without_lashes(fill_outside(texture, known))), share, tuple(warnings), bare)
 
 
 def find_face(photo: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) -> tuple[Floats, list[str]]:

@@ -21,7 +21,7 @@ from ugclab.engines.mesh.warp import inverse_map
 
 SHOULDER = 0.35
 """Slope above the footage's own highlights: a brighter avatar would clip."""
-TOE = 0.6
+TOE = 0.85
 """Slope below the footage's darkest skin."""
 FADE_YAW = (40.0 * FLATTENED, 60.0 * FLATTENED)
 FADE_PITCH = (35.0, 50.0)

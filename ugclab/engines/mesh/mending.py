@@ -4,11 +4,21 @@ import cv2
 import numpy as np
 
 from ugclab.engines.mesh import topology
-from ugclab.engines.mesh.texture import HEIGHT, LUMA, WIDTH, blur, fill, oval_mask, ring_mask
+from ugclab.engines.mesh.texture import HEIGHT, LUMA, WIDTH, blur, fill, oval_mask, ring_mask, texture_points
 from ugclab.engines.mesh.topology import Floats
 
 LASHES = 0.45
 """Difference in log-luma from the skin around, from which on something beside an eye belongs to the eye."""
+DIMPLES = (0.22, 0.37)
+"""How much darker than the skin around, in log-luma, the end of a smile is that is taken away in part and wholly."""
+DIMPLE, ASIDE = 0.2, 0.06
+"""Radius of where it may be, and how far beside the corner of the lips its middle lies, in widths of the mouth."""
+MOUSTACHE = 0.2
+"""How much darker than the cheeks, in log-luma, an upper lip with a moustache is: one has 0.28, of 27 bare ones none
+more than 0.12."""
+
+MOUSTACHED, CHEEKS = [92, 322], [50, 280]
+"""Landmarks where a moustache is, and where none is."""
 
 
 def mirrored(texture: Floats, known: Floats, trusted: Floats) -> tuple[Floats, Floats]:
@@ -34,6 +44,34 @@ def without_lashes(texture: Floats) -> Floats:
     odd = ((np.abs(light - skin) > LASHES) & (zone > 0.5)).astype(np.float32)
     soft = cv2.GaussianBlur(cv2.dilate(odd, np.ones((5, 5))), (0, 0), 1.5)
     return fill(texture, 1 - soft * zone, (2, 4, 8, 16))
+
+
+def without_dimples(texture: Floats) -> Floats:
+    """Take away the dark ends of an avatar's smile: they would lie beside the wearer's narrower mouth as dots."""
+    lips = texture_points()[topology.OUTER_LIPS]
+    width = float(np.ptp(lips[:, 0]))
+    plain = 1 - ring_mask(topology.OUTER_LIPS, (1.1, 1.2), 0.01)
+    light = np.log(np.maximum(cv2.GaussianBlur(texture @ LUMA, (0, 0), 1.0), 0.03))
+    skin = blur(light * plain, 18) / np.maximum(blur(plain, 18), 1e-3)
+    if _darker_lip(light) > MOUSTACHE:
+        return texture
+    ends = np.zeros((HEIGHT, WIDTH), np.float32)
+    for corner in lips[[lips[:, 0].argmin(), lips[:, 0].argmax()]]:
+        x = corner[0] + ASIDE * width * np.sign(corner[0] - WIDTH / 2)
+        cv2.circle(ends, (round(float(x)), round(float(corner[1]))), round(DIMPLE * width), 1.0, -1)
+    ends = cv2.GaussianBlur(ends, (0, 0), 4) * (1 - ring_mask(topology.OUTER_LIPS, (1.0, 1.0), 0.0))
+    dark = np.clip((skin - light - DIMPLES[0]) / (DIMPLES[1] - DIMPLES[0]), 0, 1) * (ends > 0)
+    soft = cv2.GaussianBlur(cv2.dilate(dark, np.ones((7, 7))), (0, 0), 2)
+    return fill(texture, 1 - soft * ends, (3, 6, 12, 24))
+
+
+def _darker_lip(light: Floats) -> float:
+    """How much darker the upper lip is than the cheeks, in log-luma, at the lighter of its two sides."""
+    lip, cheeks = (
+        [light[y - 6 : y + 7, x - 6 : x + 7].mean() for x, y in texture_points()[spots].astype(int).tolist()]
+        for spots in (MOUSTACHED, CHEEKS)
+    )
+    return float(np.mean(cheeks) - max(lip))
 
 
 def fill_outside(texture: Floats, known: Floats) -> Floats:
