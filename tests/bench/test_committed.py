@@ -45,9 +45,10 @@ def test_the_package_carries_this_run(path: Path) -> None:
     assert packaged.stat().st_size < 300_000
 
 
-def test_predictions_of_the_embedded_engine_were_judged_on_footage_of_many_kinds() -> None:
+@pytest.mark.parametrize("name", ["mesh-prediction", "mesh-prediction-epyc"])
+def test_predictions_of_the_embedded_engine_were_judged_on_footage_of_many_kinds(name: str) -> None:
     """The summary is that of the rows, and no row names its clip."""
-    kept = json.loads((ROOT / "benchmarks/results/mesh-prediction.json").read_text())
+    kept = json.loads((ROOT / f"benchmarks/results/{name}.json").read_text())
     for what, column in (("wall", "error"), ("cpu", "cpu_error"), ("cpu_by_probe_alone", "cpu_error_by_probe_alone")):
         assert kept[what] == summary(kept["rows"], column)
     assert len({tuple(row["size"]) for row in kept["rows"]}) >= 4

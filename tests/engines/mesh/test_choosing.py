@@ -64,6 +64,9 @@ def test_an_index_beyond_the_people_says_how_many_there_are() -> None:
     with pytest.raises(FaceNotFound, match="shows 3 people") as caught:
         pick(people(THREE, LOOKS), "index:3")
     assert "index:0 to index:2" in caught.value.hint
+    with pytest.raises(FaceNotFound, match="shows one person") as caught:
+        pick(people(index((0, range(100), 80.0, 700.0)), {0: [look(0)]}), "index:1")
+    assert "leave --face out" in caught.value.hint
 
 
 def test_a_passer_by_is_not_meant() -> None:

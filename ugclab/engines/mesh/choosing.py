@@ -57,9 +57,11 @@ def choose(persons: Sequence[Person], selector: FaceSelector, photo: Sequence[Fl
         return [persons[-1]]
     if selector.kind == "index":
         if selector.index >= len(persons):
+            shown, last = len(persons), len(persons) - 1
             raise FaceNotFound(
-                f"face index:{selector.index} was asked for, but the footage shows {len(persons)} people",
-                hint=f"use index:0 to index:{len(persons) - 1}, from left to right",
+                f"face index:{selector.index} was asked for, but the footage shows "
+                + (f"{shown} people" if last else "one person"),
+                hint=f"use index:0 to index:{last}, from left to right" if last else "leave --face out, or use index:0",
             )
         return [persons[selector.index]]
     if selector.kind == "like":

@@ -11,7 +11,7 @@ from ugclab.engines.mesh.warp import inverse_map
 
 LARGEST = 1.1
 """How much wider than in its texture a face may be in the photo it is unrolled from."""
-SHOWN = (0.15, 0.45)
+SHOWN = (0.05, 0.15)
 """How squarely a pixel has to be seen to be used: not at all, and wholly."""
 BETTER = 0.2
 """How much more squarely its mirror image has to be seen to be taken instead."""
