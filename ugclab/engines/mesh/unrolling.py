@@ -12,7 +12,8 @@ from ugclab.engines.mesh.warp import inverse_map
 LARGEST = 1.1
 """How much wider than in its texture a face may be in the photo it is unrolled from."""
 SHOWN = (0.05, 0.15)
-"""How squarely a pixel has to be seen to be used: not at all, and wholly."""
+"""How squarely a pixel has to be seen to be used: not at all, and wholly. Up to 0.45 instead costs photos turned by 10
+to 14 degrees 0.03 to 0.07 of identity: a nose that is seen a little is better than its mirror image."""
 BETTER = 0.2
 """How much more squarely its mirror image has to be seen to be taken instead."""
 DIM = 2.5

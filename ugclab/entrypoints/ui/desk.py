@@ -93,12 +93,12 @@ class Desk:
         return estimated(source, draft.plan, draft.engine, self.queue.settings).model_dump(mode="json")
 
     def engines(self) -> list[dict[str, Any]]:
-        """The catalogue: what each replaces, needs and is licensed under, and what to type where it cannot run."""
+        """The catalogue, what can run here first: what each replaces, needs and is licensed under, and what to type."""
         shown = []
         for engine in registry.catalogue():
             state = registry.availability(engine, self.queue.settings)
             shown.append(engine.info.model_dump(mode="json") | {"availability": state.model_dump(mode="json")})
-        return shown
+        return sorted(shown, key=lambda engine: not engine["availability"]["ready"])
 
     # in
 
