@@ -160,9 +160,8 @@ def make_clip(
 
 
 def write_truth(poses: list[Pose], path: Path) -> None:
-    """Write how far lids are shut and the jaw is dropped in each frame, 0-1, for `benchmarks.quality --truth`."""
-    truth = {"fps": FPS, "lids": [round(pose.lids, 3) for pose in poses], "jaw": [round(pose.jaw, 3) for pose in poses]}
-    path.write_text(json.dumps(truth))
+    """Write how far lids are shut in each frame, 0-1, for `benchmarks.quality --truth`."""
+    path.write_text(json.dumps({"lids": [round(pose.lids, 3) for pose in poses]}))
 
 
 def main() -> None:

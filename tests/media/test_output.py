@@ -148,15 +148,3 @@ def test_segments_that_do_not_fit(source: Path, tmp_path: Path) -> None:
 def test_a_swap_without_a_frame(source: Path) -> None:
     with pytest.raises(PlanError, match="holds no frame"):
         plan_stitch(source, probe(source), plan_of(0, 5, 7, first=Action.KEEP))
-
-
-def test_a_link_is_written_through(tmp_path: Path) -> None:
-    link = tmp_path / "here.txt"
-    link.symlink_to(Path("there") / "kept.txt")
-    (tmp_path / "there").mkdir()
-    for text in ("one", "two"):
-        with whole_file(link) as part:
-            part.write_text(text)
-        assert link.is_symlink()
-        assert (tmp_path / "there" / "kept.txt").read_text() == text
-    assert sorted(path.name for path in tmp_path.rglob("*.txt")) == ["here.txt", "kept.txt"]

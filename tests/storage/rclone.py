@@ -37,9 +37,9 @@ def program() -> Path:
     return target
 
 
-def _serves_s3(program: str) -> bool:
+def _serves_s3(path: str) -> bool:
     """Debian 12's is too old: 1.65 was the first."""
-    asked = subprocess.run([program, "serve", "s3", "--help"], capture_output=True, text=True, check=False)
+    asked = subprocess.run([path, "serve", "s3", "--help"], capture_output=True, text=True, check=False)
     return "--auth-key" in asked.stdout
 
 

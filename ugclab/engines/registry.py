@@ -53,6 +53,12 @@ def catalogue() -> tuple[Engine, ...]:
     return tuple(engines[name] for name in sorted(engines))
 
 
+def offered(settings: Settings) -> list[tuple[Engine, Availability]]:
+    """All engines and whether they can run here; those that can come first."""
+    known = [(engine, availability(engine, settings)) for engine in catalogue()]
+    return sorted(known, key=lambda pair: not pair[1].ready)
+
+
 def find(name: str) -> Engine:
     """The engine of that name. Raises EngineNotFound, which suggests the nearest one."""
     engines = {engine.info.name: engine for engine in catalogue()}

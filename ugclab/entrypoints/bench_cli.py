@@ -66,7 +66,8 @@ def run(
     def keep(result: "Benchmark") -> None:
         forms = {"json": result.model_dump_json(indent=1) + "\n", "csv": to_csv(result), "md": to_markdown(result)}
         for form, text in forms.items():
-            with whole_file(out / f"{name}.{form}") as part:
+            # Resolved: ours is a link into the package, which writing beside it would replace.
+            with whole_file((out / f"{name}.{form}").resolve()) as part:
                 part.write_text(text)
 
     with interruptible(quiet=quiet or as_json) as (interrupt, bar):

@@ -15,11 +15,8 @@ from ugclab.errors import DiskFull, OutputError
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a name to write to; it becomes `path` if the block ends well, and is removed if not.
 
-    A link stays one: what it leads to is written.
-
     Raises DiskFull and OutputError for what the system says about writing.
     """
-    path = path.resolve() if path.is_symlink() else path
     with unfinished(path) as part:
         yield part
         finish(part, path)

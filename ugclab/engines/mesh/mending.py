@@ -39,8 +39,7 @@ def without_lashes(texture: Floats) -> Floats:
     for eye, brow in ((topology.RIGHT_EYE, topology.RIGHT_BROW), (topology.LEFT_EYE, topology.LEFT_BROW)):
         plain *= (1 - ring_mask(eye, (1.35, 2.4), 0.01)) * (1 - ring_mask(brow, (1.1, 1.5), 0.01))
         zone = np.maximum(zone, ring_mask(eye, (1.9, 3.4), 0.0) * (ring_mask(brow, (1.1, 1.5), 0.0) < 0.5))
-    light = np.log(np.maximum(cv2.GaussianBlur(texture @ LUMA, (0, 0), 0.8), 0.03))
-    skin = blur(light * plain, 18) / np.maximum(blur(plain, 18), 1e-3)
+    light, skin = _beside_skin(texture, plain, 0.8)
     odd = ((np.abs(light - skin) > LASHES) & (zone > 0.5)).astype(np.float32)
     soft = cv2.GaussianBlur(cv2.dilate(odd, np.ones((5, 5))), (0, 0), 1.5)
     return fill(texture, 1 - soft * zone, (2, 4, 8, 16))
@@ -51,8 +50,7 @@ def without_dimples(texture: Floats) -> Floats:
     lips = texture_points()[topology.OUTER_LIPS]
     width = float(np.ptp(lips[:, 0]))
     plain = 1 - ring_mask(topology.OUTER_LIPS, (1.1, 1.2), 0.01)
-    light = np.log(np.maximum(cv2.GaussianBlur(texture @ LUMA, (0, 0), 1.0), 0.03))
-    skin = blur(light * plain, 18) / np.maximum(blur(plain, 18), 1e-3)
+    light, skin = _beside_skin(texture, plain, 1.0)
     if _darker_lip(light) > MOUSTACHE:
         return texture
     ends = np.zeros((HEIGHT, WIDTH), np.float32)
@@ -63,6 +61,13 @@ def without_dimples(texture: Floats) -> Floats:
     dark = np.clip((skin - light - DIMPLES[0]) / (DIMPLES[1] - DIMPLES[0]), 0, 1) * (ends > 0)
     soft = cv2.GaussianBlur(cv2.dilate(dark, np.ones((7, 7))), (0, 0), 2)
     return fill(texture, 1 - soft * ends, (3, 6, 12, 24))
+
+
+def _beside_skin(texture: Floats, plain: Floats, sigma: float) -> tuple[Floats, Floats]:
+    """Log-luma, blurred by `sigma` px, and that of the skin around, which is where a texture is `plain`."""
+    light = np.log(np.maximum(cv2.GaussianBlur(texture @ LUMA, (0, 0), sigma), 0.03))
+    skin: Floats = blur(light * plain, 18) / np.maximum(blur(plain, 18), 1e-3)
+    return light, skin
 
 
 def _darker_lip(light: Floats) -> float:

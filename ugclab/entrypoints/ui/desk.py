@@ -94,11 +94,10 @@ class Desk:
 
     def engines(self) -> list[dict[str, Any]]:
         """The catalogue, what can run here first: what each replaces, needs and is licensed under, and what to type."""
-        shown = []
-        for engine in registry.catalogue():
-            state = registry.availability(engine, self.queue.settings)
-            shown.append(engine.info.model_dump(mode="json") | {"availability": state.model_dump(mode="json")})
-        return sorted(shown, key=lambda engine: not engine["availability"]["ready"])
+        return [
+            engine.info.model_dump(mode="json") | {"availability": state.model_dump(mode="json")}
+            for engine, state in registry.offered(self.queue.settings)
+        ]
 
     # in
 

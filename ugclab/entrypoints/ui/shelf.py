@@ -24,13 +24,11 @@ class Shelf:
 
     def shown(self, *, may_pull: bool) -> dict[str, Any]:
         """Everything, with what is being fetched or verified; what can run here comes first."""
-        engines = [self._engine(engine) for engine in registry.catalogue()]
-        engines.sort(key=lambda engine: not engine["availability"]["ready"])
         return {
             "may_pull": may_pull,
             "offline": self.settings.offline,
             "commercial_only": self.settings.commercial_only,
-            "engines": engines,
+            "engines": [self._engine(*offer) for offer in registry.offered(self.settings)],
             "checkpoint": self._checkpoint(),
             "pulls": self.pulls.shown(),
         }
@@ -55,9 +53,8 @@ class Shelf:
             raise EngineNotFound(f"nothing of '{name[:40]}' is being fetched or verified", hint="it has ended")
         return found
 
-    def _engine(self, engine: registry.Engine) -> dict[str, Any]:
-        info, state = engine.info, registry.availability(engine, self.settings)
-        clean = self.pulls.without_paths
+    def _engine(self, engine: registry.Engine, state: registry.Availability) -> dict[str, Any]:
+        info, clean = engine.info, self.pulls.without_paths
         return info.model_dump(mode="json") | {
             "availability": state.model_dump(mode="json") | {"reason": clean(state.reason), "hint": clean(state.hint)},
             "files": [self._file(name) for name in info.weights],
