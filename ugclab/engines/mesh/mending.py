@@ -65,9 +65,9 @@ def without_dimples(texture: Floats) -> Floats:
 
 def _beside_skin(texture: Floats, plain: Floats, sigma: float) -> tuple[Floats, Floats]:
     """Log-luma, blurred by `sigma` px, and that of the skin around, which is where a texture is `plain`."""
-    light = np.log(np.maximum(cv2.GaussianBlur(texture @ LUMA, (0, 0), sigma), 0.03))
-    skin: Floats = blur(light * plain, 18) / np.maximum(blur(plain, 18), 1e-3)
-    return light, skin
+    light: Floats = np.log(np.maximum(cv2.GaussianBlur(texture @ LUMA, (0, 0), sigma), 0.03))
+    weight: Floats = np.maximum(blur(plain, 18), 1e-3)
+    return light, blur(light * plain, 18) / weight
 
 
 def _darker_lip(light: Floats) -> float:
